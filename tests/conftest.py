@@ -1,0 +1,107 @@
+"""Small shared sets with planted anomalies, each made in memory or in a temporary folder from a fixed seed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+
+@dataclass(frozen=True)
+class TinySet:
+    """`normal` to fit on, `test` to score, and the truth about `test`."""
+
+    normal: Any  # list of image paths, or a data frame
+    test: Any
+    anomalous: tuple[int, ...]  # positions in `test` (series: every stamp of the interval)
+    where: dict[int, Any] = field(default_factory=dict)  # position -> box (l, t, r, b), channel or feature
+
+
+def tiny_picture(rng: np.random.Generator, size: int = 48) -> np.ndarray:
+    """A light disc on brushed metal, (size, size, 3) uint8."""
+    y, x = np.mgrid[:size, :size] + 0.5
+    metal = 110 + 6 * rng.standard_normal((size, 1)) + 3 * rng.standard_normal((size, size))
+    dx, dy = rng.uniform(-1, 1, 2)
+    disc = np.hypot(x - size / 2 - dx, y - size / 2 - dy) < size * 0.3
+    grey = np.where(disc, metal + 70, metal) * rng.uniform(0.95, 1.05)
+    return np.clip(grey[..., None] * np.array([1.0, 0.98, 0.94]), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def tiny_images(tmp_path_factory: pytest.TempPathFactory) -> TinySet:
+    """40 normal pictures of 48x48; 10 to test, of which the last 4 carry a dark blot."""
+    rng = np.random.default_rng(0)
+    root = tmp_path_factory.mktemp("tiny_images")
+    normal, test, where = [], [], {}
+    for folder, count in (("normal", 40), ("test", 10)):
+        (root / folder).mkdir()
+        for i in range(count):
+            picture = tiny_picture(rng)
+            if folder == "test" and i >= 6:
+                left, top = (int(v) for v in rng.integers(10, 28, 2))
+                picture[top : top + 9, left : left + 9] = (30, 25, 20)
+                where[i] = (left, top, left + 9, top + 9)
+            path = root / folder / f"part_{i:03d}.png"
+            Image.fromarray(picture).save(path)
+            (normal if folder == "normal" else test).append(path)
+    return TinySet(normal, test, tuple(where), where)
+
+
+def tiny_run(rng: np.random.Generator, length: int, start: str) -> pd.DataFrame:
+    """Three coupled channels of one machine, one row a minute: (length, 3), index = time stamps."""
+    t = np.arange(length)
+    speed = 50 + 10 * np.sin(2 * np.pi * t / 60) + 0.5 * rng.standard_normal(length)
+    current = 0.4 * speed + 0.3 * rng.standard_normal(length)
+    heat = 30 + 0.2 * speed + np.sin(2 * np.pi * t / 150) + 0.2 * rng.standard_normal(length)
+    index = pd.date_range(start, periods=length, freq="min", name="time")
+    return pd.DataFrame({"speed_rpm": speed, "current_a": current, "temperature_c": heat}, index=index)
+
+
+@pytest.fixture(scope="session")
+def tiny_series() -> TinySet:
+    """900 normal minutes; 400 to test, with `current_a` torn from `speed_rpm` in rows 200 to 229."""
+    rng = np.random.default_rng(1)
+    normal, test = tiny_run(rng, 900, "2024-03-01"), tiny_run(rng, 400, "2024-03-02")
+    rows = np.arange(200, 230)
+    test.iloc[rows, 1] = 31 + 0.3 * rng.standard_normal(len(rows))
+    return TinySet(normal, test, tuple(int(r) for r in rows), {int(r): "current_a" for r in rows})
+
+
+def tiny_orders(rng: np.random.Generator, rows: int) -> pd.DataFrame:
+    """Orders whose amount is quantity times price and whose tax follows the country; a few values missing."""
+    quantity = rng.integers(1, 9, rows).astype(float)
+    price = rng.lognormal(2.5, 0.4, rows).round(2)
+    country = rng.choice(["DE", "FR", "NL"], rows)
+    amount = (quantity * price).round(2)
+    rate = pd.Series(country).map({"DE": 0.19, "FR": 0.20, "NL": 0.21}).to_numpy()
+    frame = pd.DataFrame({"quantity": quantity, "price": price, "country": country, "amount": amount})
+    frame["tax"] = (amount * rate).round(2)
+    frame["price"] = frame["price"].mask(rng.random(rows) < 0.02)
+    return frame.astype({"country": "category"})
+
+
+@pytest.fixture(scope="session")
+def tiny_table() -> TinySet:
+    """400 normal orders; 60 to test, of which rows 50 to 59 have an amount far off quantity times price."""
+    rng = np.random.default_rng(2)
+    normal, test = tiny_orders(rng, 400), tiny_orders(rng, 60)
+    rows = tuple(range(50, 60))
+    test.loc[list(rows), "amount"] = (test.loc[list(rows), "amount"] * 6).round(2)
+    return TinySet(normal, test, rows, dict.fromkeys(rows, "amount"))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of public sets beside the checkout; tests that need it are skipped where it is not there."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no public data sets at {folder}")
+    return folder
