@@ -1,0 +1,161 @@
+"""Denoisers: what a method asks for x_0 given x_t. One is learned (a network), one is exact (Gaussian data).
+
+Detector = denoiser + process + scoring rule: methods differ in the last, so any of them runs on any denoiser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from detectors.diffusion import Diffusion
+from detectors.errors import AnomalyError
+from detectors.method import Space
+from detectors.networks import build_network
+from detectors.noise import make_noise
+from detectors.training import Run, autocast, train
+
+# Settings of every method that has a denoiser; `None` = the modality's own choice below.
+DENOISER_DEFAULTS: dict[str, Any] = {
+    "denoiser": "network",  # "network" | "gaussian"
+    "schedule": "cosine",
+    "prediction": "x0",
+    "width": None,
+    "depth": None,
+    "train_steps": None,
+    "batch_size": None,
+    "lr": 2e-3,
+    "shrinkage": 0.01,  # Gaussian: share of the mean variance added to the covariance
+}
+BY_MODALITY: dict[str, dict[str, Any]] = {
+    "image": {"width": 128, "depth": 4, "train_steps": 400, "batch_size": 16},
+    "series": {"width": 64, "depth": 3, "train_steps": 400, "batch_size": 64},
+    "table": {"width": 256, "depth": 3, "train_steps": 800, "batch_size": 256},
+}
+
+
+class Denoiser(nn.Module):
+    """x0(x_t, t) for one diffusion process."""
+
+    calls = 1
+
+    def __init__(self, space: Space, diffusion: Diffusion) -> None:
+        super().__init__()
+        self.space, self.diffusion = space, diffusion
+
+    def fit(self, x: Tensor, run: Run) -> None:
+        raise NotImplementedError
+
+    def x0(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """E[x_0 | x_t]: x_t (n, channel, *position), t (n,) long."""
+        raise NotImplementedError
+
+    def one_step(self, x: Tensor, t: int) -> Tensor:
+        """The noise-free estimate: x scaled to step t without adding noise, denoised in one call (D3AD, Tebbe & Tayyub 2024)."""
+        steps = torch.full((len(x),), t, dtype=torch.long, device=x.device)
+        alpha, _ = self.diffusion.at(steps, x)
+        return self.x0(alpha * x, steps)
+
+    def inpaint(self, x: Tensor, where: Tensor, seed: int, start: int = 600, num_inference_steps: int = 12) -> Tensor:
+        """x with the places `where` regenerated given the rest; one noise for all, so an item does not depend on its batch."""
+        hole = where.expand_as(x)
+        generator = torch.Generator().manual_seed(seed)
+        noise = make_noise("gaussian", (1, *x.shape[1:]), generator, x.device).expand_as(x)
+        start = min(start, self.diffusion.steps - 1)
+        first = torch.where(hole, self.one_step(x, start), x)
+        for begin in (start, start // 3):
+            first = self.diffusion.regenerate(
+                first, self.x0, begin, noise=noise, generator=generator, num_inference_steps=num_inference_steps, keep=~hole
+            )
+        return torch.where(hole, first, x)
+
+
+class NetworkDenoiser(Denoiser):
+    """Learned by denoising (Ho et al. 2020), in the prediction that the diffusion names."""
+
+    def __init__(self, space: Space, diffusion: Diffusion, settings: Mapping[str, Any]) -> None:
+        super().__init__(space, diffusion)
+        self.settings = dict(settings)
+        self.network = build_network(space.shape, settings["width"], settings["depth"])
+        self.bf16 = len(space.shape) == 3  # measured: pays for pictures, not for small rows and windows
+
+    def fit(self, x: Tensor, run: Run) -> None:
+        s = self.settings
+        train(self.network, self.diffusion, x, run, steps=s["train_steps"], batch_size=s["batch_size"], lr=s["lr"], bf16=self.bf16)
+
+    @torch.inference_mode()
+    def x0(self, x_t: Tensor, t: Tensor) -> Tensor:
+        scaled = x_t * self.diffusion.input_scale(t, x_t)
+        if x_t.ndim == 4:
+            scaled = scaled.contiguous(memory_format=torch.channels_last)
+        with autocast(x_t.device, self.bf16):
+            output = self.network(scaled, (t + 1) / self.diffusion.steps)
+        return self.diffusion.to_x0(output.float(), x_t, t)
+
+
+class GaussianDenoiser(Denoiser):
+    """The exact posterior mean where normal data are Gaussian: no training, no network call.
+
+    Data are seen as points: one a position in aligned images (the family of PaDiM), all positions alike in others,
+    the whole window or row elsewhere (the family of PPCA). With covariance V diag(l) V^T,
+    x0 = mu + V diag(a l / (a^2 l + s^2)) V^T (x_t - a mu).
+    """
+
+    calls = 0
+
+    def __init__(self, space: Space, diffusion: Diffusion, settings: Mapping[str, Any]) -> None:
+        super().__init__(space, diffusion)
+        self.shrinkage = float(settings["shrinkage"])
+
+    def points(self, x: Tensor) -> Tensor:
+        """x as (site, n, dimension): each site has a Gaussian of its own."""
+        if len(self.space.shape) < 3:
+            return x.flatten(1)[None]
+        cells = x.flatten(2).permute(2, 0, 1)  # (position, n, channel)
+        return cells if self.space.aligned else cells.reshape(1, -1, cells.shape[-1])
+
+    def unpoints(self, points: Tensor, like: Tensor) -> Tensor:
+        """The inverse of `points`."""
+        if len(self.space.shape) < 3:
+            return points[0].view_as(like)
+        cells = points.reshape(-1, len(like), like.shape[1])
+        return cells.permute(1, 2, 0).reshape(like.shape)
+
+    def fit(self, x: Tensor, run: Run) -> None:
+        run.progress(0.0, "closed-form denoiser")
+        points = self.points(x.float())
+        mean = points.mean(1, keepdim=True)
+        centred = points - mean
+        covariance = centred.transpose(1, 2) @ centred / max(1, points.shape[1] - 1)
+        size = covariance.shape[-1]
+        floor = self.shrinkage * covariance.diagonal(dim1=1, dim2=2).mean(1)[:, None, None] + 1e-6
+        values, vectors = torch.linalg.eigh(covariance + floor * torch.eye(size))
+        self.register_buffer("mean", mean)
+        self.register_buffer("values", values.clamp_min(1e-8))
+        self.register_buffer("vectors", vectors)
+        run.progress(1.0, "closed-form denoiser")
+
+    def x0(self, x_t: Tensor, t: Tensor) -> Tensor:
+        alpha, sigma = self.diffusion.at(t[:1], x_t[:1].flatten())  # one t a call in closed form
+        gain = alpha * self.values / (alpha**2 * self.values + sigma**2)  # (site, dimension)
+        offset = self.points(x_t) - alpha * self.mean
+        back = (offset @ self.vectors * gain[:, None]) @ self.vectors.transpose(1, 2)
+        return self.unpoints(self.mean + back, x_t)
+
+
+def make_denoiser(space: Space, settings: Mapping[str, Any]) -> Denoiser:
+    """The denoiser that the settings name. Raises AnomalyError for an unknown kind."""
+    diffusion = Diffusion(settings["schedule"], settings["prediction"])
+    if settings["denoiser"] == "network":
+        return NetworkDenoiser(space, diffusion, settings)
+    if settings["denoiser"] == "gaussian":
+        return GaussianDenoiser(space, diffusion, settings)
+    raise AnomalyError(f"denoiser={settings['denoiser']!r} is unknown; known: network, gaussian.")
+
+
+def denoiser_settings(modality: str) -> dict[str, Any]:
+    """Default denoiser settings of a modality."""
+    return {**DENOISER_DEFAULTS, **BY_MODALITY.get(modality, {})}

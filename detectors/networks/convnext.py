@@ -1,0 +1,35 @@
+"""Denoiser for pictures and feature maps: patchified ConvNeXt-style blocks with a learned position."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from detectors.networks.time import TimeEmbedding
+
+
+class ConvNeXt(nn.Module):
+    """(n, channel, h, w), time (n,) -> the same shape; pictures above 48 pixels are cut into 4x4 patches."""
+
+    def __init__(self, shape: tuple[int, ...], width: int, depth: int) -> None:
+        super().__init__()
+        channels, height, breadth = shape
+        patch = 4 if height > 48 else 1
+        self.inward = nn.Conv2d(channels, width, patch, stride=patch)
+        self.outward = nn.Sequential(nn.Conv2d(width, channels * patch * patch, 1), nn.PixelShuffle(patch))
+        self.place = nn.Parameter(torch.zeros(1, width, height // patch, breadth // patch))
+        self.time = TimeEmbedding(width)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(width, width, 5, padding=2, groups=width), nn.GroupNorm(1, width),
+                nn.Conv2d(width, 3 * width, 1), nn.GELU(), nn.Conv2d(3 * width, width, 1),
+            )
+            for _ in range(depth)
+        )
+        nn.init.zeros_(self.outward[0].weight)
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        h, when = self.inward(x) + self.place, self.time(time)[:, :, None, None]
+        for block in self.blocks:
+            h = h + block(h + when)
+        return self.outward(h)

@@ -1,0 +1,26 @@
+"""Denoiser for table rows: a residual MLP."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from detectors.networks.time import TimeEmbedding
+
+
+class ResidualMLP(nn.Module):
+    """(n, d), time (n,) -> (n, d)."""
+
+    def __init__(self, size: int, width: int, depth: int) -> None:
+        super().__init__()
+        self.inward, self.outward = nn.Linear(size, width), nn.Linear(width, size)
+        self.time = TimeEmbedding(width)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width)) for _ in range(depth)
+        )
+        nn.init.zeros_(self.outward.weight)
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        h, when = self.inward(x), self.time(time)
+        for block in self.blocks:
+            h = h + block(h + when)
+        return self.outward(h)
