@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from detectors.diffusion import Diffusion
 from detectors.errors import AnomalyError
-from detectors.method import Space
+from detectors.method import Method, Space, merge_settings
 from detectors.networks import build_network
 from detectors.noise import make_noise
 from detectors.training import Run, autocast, train
@@ -159,3 +159,42 @@ def make_denoiser(space: Space, settings: Mapping[str, Any]) -> Denoiser:
 def denoiser_settings(modality: str) -> dict[str, Any]:
     """Default denoiser settings of a modality."""
     return {**DENOISER_DEFAULTS, **BY_MODALITY.get(modality, {})}
+
+
+class DenoisingMethod(Method):
+    """Base of the methods that score with a denoiser; a hybrid may hand several of them the same fitted one."""
+
+    def __init__(self, space: Space, **settings: Any) -> None:
+        super().__init__(space, **settings)
+        self._shared: tuple[Denoiser, ...] = ()  # a tuple: a shared denoiser is saved by its owner only
+
+    @classmethod
+    def settings_for(cls, modality: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        own = {**denoiser_settings(modality), **cls.defaults, **cls.defaults_for.get(modality, {})}
+        return merge_settings(cls.name, own, given)
+
+    @property
+    def denoiser_key(self) -> str:
+        """Equal keys mean that one fitted denoiser serves both methods."""
+        return ",".join(f"{name}={self.settings[name]}" for name in sorted(DENOISER_DEFAULTS))
+
+    @property
+    def denoiser(self) -> Denoiser:
+        return self._shared[0] if self._shared else self.own
+
+    def share(self, denoiser: Denoiser) -> None:
+        """Use a denoiser that another method owns."""
+        self._shared = (denoiser,)
+
+    def build(self) -> None:
+        """Make the method's own denoiser, unless one is shared (loading needs it before the weights)."""
+        if not self._shared and "own" not in self._modules:
+            self.own = make_denoiser(self.space, self.settings)
+
+    def fit(self, x: Tensor, run: Run) -> None:
+        if not self._shared:
+            self.build()
+            self.own.to(run.device).fit(x, run)
+
+    def normal(self, x: Tensor, where: Tensor, seed: int = 0) -> Tensor:
+        return self.denoiser.inpaint(x, where, seed)

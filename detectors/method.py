@@ -52,11 +52,10 @@ class Method(nn.Module):
     @classmethod
     def settings_for(cls, modality: str, given: Mapping[str, Any]) -> dict[str, Any]:
         """Defaults, then the modality's, then what was given."""
-        known = {**cls.defaults, **cls.defaults_for.get(modality, {})}
-        unknown = sorted(set(given) - set(known))
-        if unknown:
-            raise AnomalyError(f"{cls.name} has no setting {unknown[0]!r}; it has: {', '.join(sorted(known)) or 'none'}.")
-        return {**known, **given}
+        return merge_settings(cls.name, {**cls.defaults, **cls.defaults_for.get(modality, {})}, given)
+
+    def build(self) -> None:
+        """Make the submodules that saved weights are loaded into. Nothing to make by default."""
 
     @property
     def members(self) -> Mapping[str, Method]:
@@ -93,6 +92,14 @@ class Method(nn.Module):
                 self._buffers[name] = value.detach()
             else:
                 self.register_buffer(name, value.detach())
+
+
+def merge_settings(owner: str, known: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """`known` overridden by `given`. Raises AnomalyError for a name that is not known."""
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise AnomalyError(f"{owner} has no setting {unknown[0]!r}; it has: {', '.join(sorted(known)) or 'none'}.")
+    return {**known, **given}
 
 
 def load_learned(module: nn.Module, state: Mapping[str, Tensor]) -> None:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from detectors.diffusion import Diffusion
 from detectors.noise import make_noise
 
+Objective = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]  # (network, x, noise, t) -> one loss an item
 Progress = Callable[[float, str], None]
 
 
@@ -65,9 +66,10 @@ def train(
     bf16: bool = True,
     loss_trim: float = 0.0,
     augment: Callable[[Tensor, torch.Generator], Tensor] | None = None,
+    objective: Objective | None = None,
     message: str = "training the denoiser",
 ) -> None:
-    """Fit network(x_t * c_in, (t + 1) / steps) to the diffusion's target by mean squared error, in place.
+    """Fit network(x_t * c_in, (t + 1) / steps) to the diffusion's target (or to `objective`), in place.
 
     x: (n, channel, *position) normal items on any device; the weights end as their exponential moving average.
     loss_trim: share of the highest losses in a batch left out of the gradient (contaminated normals; TabADM 2023).
@@ -89,11 +91,8 @@ def train(
             batch = augment(batch, run.generator)
         t = torch.randint(max_t or diffusion.steps, (len(batch),), generator=run.generator).to(run.device)
         eps = make_noise(noise, tuple(batch.shape), run.generator, run.device)
-        x_t = diffusion.add_noise(batch, eps, t)
-        x_t = (x_t * diffusion.input_scale(t, x_t)).contiguous(memory_format=layout)
         with autocast(run.device, bf16):
-            output = network(x_t, (t + 1) / diffusion.steps)
-        losses = (output.float() - diffusion.target(batch, eps, t)).square().flatten(1).mean(1)
+            losses = (objective or denoising(diffusion, layout))(network, batch, eps, t)
         if loss_trim:
             losses = losses.sort().values[: max(1, round(len(losses) * (1 - loss_trim)))]
         loss = losses.mean()
@@ -114,6 +113,18 @@ def train(
     network.load_state_dict(average)
     network.eval()
     run.progress(1.0, message)
+
+
+def denoising(diffusion: Diffusion, layout: torch.memory_format = torch.contiguous_format) -> Objective:
+    """The usual objective: mean squared error of the diffusion's target."""
+
+    def loss(network: nn.Module, x: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        x_t = diffusion.add_noise(x, noise, t)
+        x_t = (x_t * diffusion.input_scale(t, x_t)).contiguous(memory_format=layout)
+        output = network(x_t, (t + 1) / diffusion.steps)
+        return (output.float() - diffusion.target(x, noise, t)).square().flatten(1).mean(1)
+
+    return loss
 
 
 def _warm_cosine(step: int, steps: int) -> float:

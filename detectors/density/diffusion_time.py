@@ -1,0 +1,174 @@
+"""Diffusion-time estimation: how noisy does a sample look to someone who has only seen normals?"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from detectors.diffusion import Diffusion
+from detectors.errors import AnomalyError
+from detectors.method import Method
+from detectors.scaling import share_of
+from detectors.training import Run, train
+
+FORMS = ("nonparametric", "categorical", "inverse_gamma")
+
+
+class DiffusionTime(Method):
+    """DTE (Livernoche et al., ICLR 2024): the posterior over the diffusion time of a sample is its anomaly score.
+
+    form "nonparametric": S = root mean squared distance to the k nearest normals, which is monotone in the mean of the
+    inverse-gamma posterior of the noise variance; no training. "categorical": a network sorts noised normals into `bins`
+    of noise level, S = expected bin. "inverse_gamma": it predicts the scale of InvGamma(sigma^2 | x), S = its mean.
+    Points are cells of a picture (near the same place where pictures are aligned), whole windows, rows.
+    Map: cells score themselves; in windows and rows S is shared out by the squared residual to the neighbours' mean,
+    or by |dS/dx| |x - mean| for the learned forms (our choice; the paper gives none).
+    Settings: form, k, memory (points kept), bins, width, train_steps. Calls a sample: 0 (nonparametric) or 1.
+    """
+
+    name = "diffusion_time"
+    defaults = {"form": "nonparametric", "k": 5, "memory": 20_000, "reach": 1, "bins": 7, "width": 256, "train_steps": 600}
+    steps, sigma_max = 400, 1.0
+
+    def __init__(self, space, **settings) -> None:  # type: ignore[no-untyped-def]
+        super().__init__(space, **settings)
+        if self.settings["form"] not in FORMS:
+            raise AnomalyError(f"form={self.settings['form']!r} is unknown; known: {', '.join(FORMS)}.")
+
+    @property
+    def calls(self) -> int:
+        return 0 if self.settings["form"] == "nonparametric" else 1
+
+    def build(self) -> None:
+        if self.calls and "network" not in self._modules:
+            outputs = self.settings["bins"] if self.settings["form"] == "categorical" else 1
+            self.network = TimeNet(self.space.shape, self.settings["width"], outputs)
+
+    def fit(self, x: Tensor, run: Run) -> None:
+        self.build()
+        if self.settings["form"] == "nonparametric":
+            rows = torch.randperm(len(x), generator=run.generator)[: self._capacity()].sort().values
+            self.learn(memory=x[rows].contiguous())
+            run.progress(1.0, "remembering normals")
+            return
+        self.learn(mean=x.mean(0, keepdim=True))
+        diffusion = Diffusion("linear", steps=self.steps)
+        train(self.network, diffusion, x, run, steps=self.settings["train_steps"], batch_size=128 if x.ndim < 4 else 8,
+              lr=1e-3, bf16=False, objective=self._objective, message="learning to tell diffusion times")  # fmt: skip
+
+    def absorb(self, x: Tensor) -> None:
+        if self.settings["form"] == "nonparametric":
+            room = max(0, self._capacity() - len(self.memory))
+            self.learn(memory=torch.cat([self.memory, x[:room].to(self.memory)]))
+
+    def _capacity(self) -> int:
+        """Items that `memory` points allow for: a picture holds many points."""
+        cells = self.space.size // self.space.shape[0] if len(self.space.shape) == 3 and not self.space.aligned else 1
+        return max(self.settings["k"], self.settings["memory"] // cells) if cells > 1 else self.settings["memory"]
+
+    # --- learned forms ---------------------------------------------------------------------------------------------
+    def _objective(self, network: nn.Module, x: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        level = (t + 1).float() / self.steps * self.sigma_max  # the paper's variance grows with t; data stay unscaled
+        shape = (-1,) + (1,) * (x.ndim - 1)
+        output = network(x + level.view(shape) * noise)  # (n, outputs[, h, w])
+        if self.settings["form"] == "categorical":
+            bins = (t * self.settings["bins"] // self.steps).view(-1, *(1,) * (output.ndim - 2)).expand(output[:, 0].shape)
+            return F.cross_entropy(output.float(), bins, reduction="none").flatten(1).mean(1)
+        variance = level.view(-1, *(1,) * (output.ndim - 2)) ** 2
+        shape_a = self._inverse_gamma_shape()
+        log_scale = output[:, 0].float()
+        nll = -shape_a * log_scale + (shape_a + 1) * variance.log() + log_scale.exp() / variance
+        return (nll / shape_a).flatten(1).mean(1)
+
+    def _inverse_gamma_shape(self) -> float:
+        """d/2 - 1 in the paper; bounded, so that high dimensions do not freeze the network's output."""
+        points = self.space.shape[0] if len(self.space.shape) == 3 else self.space.size
+        return float(min(max(points / 2 - 1, 2.0), 20.0))
+
+    def _expected_time(self, x: Tensor) -> Tensor:
+        """S: (n,) or, for pictures, (n, h, w)."""
+        output = self.network(x).float()
+        if self.settings["form"] == "categorical":
+            bins = torch.arange(self.settings["bins"], device=x.device).view(1, -1, *(1,) * (output.ndim - 2))
+            return (output.softmax(1) * bins).sum(1)
+        return output[:, 0].exp() / (self._inverse_gamma_shape() - 1)
+
+    # --- scoring ---------------------------------------------------------------------------------------------------
+    def maps(self, x: Tensor) -> Tensor:
+        if self.settings["form"] == "nonparametric":
+            return self._neighbour_cells(x) if x.ndim == 4 else self._neighbour_items(x)
+        if x.ndim == 4:
+            with torch.inference_mode():
+                return self._expected_time(x)[:, None]
+        with torch.enable_grad():
+            leaf = x.detach().clone().requires_grad_(True)
+            score = self._expected_time(leaf)
+            gradient = torch.autograd.grad(score.sum(), leaf)[0]
+        return share_of(score.detach(), (gradient * (x - self.mean)).abs() + 1e-12)
+
+    def _neighbour_items(self, x: Tensor) -> Tensor:
+        """Rows and windows: distance to the k nearest remembered items, shared out by the residual to their mean."""
+        memory = self.memory.flatten(1)
+        k = min(self.settings["k"], len(memory))
+        distance, index = torch.cdist(x.flatten(1), memory).topk(k, largest=False)
+        score = (distance**2).mean(1).sqrt()
+        residual = x - self.memory[index].mean(1)
+        return share_of(score, residual**2 + 1e-12)
+
+    def _neighbour_cells(self, x: Tensor) -> Tensor:
+        """Pictures: each cell against the remembered cells, within `reach` of its place where pictures are aligned."""
+        n, channels, height, width = x.shape
+        k = self.settings["k"]
+        query = x.permute(0, 2, 3, 1)  # (n, h, w, c)
+        if not self.space.aligned:
+            bank = self.memory.permute(0, 2, 3, 1).reshape(-1, channels)
+            distance = torch.cdist(query.reshape(-1, channels), bank).topk(min(k, len(bank)), largest=False).values
+            return (distance**2).mean(1).sqrt().view(n, 1, height, width)
+        reach = self.settings["reach"]
+        padded = F.pad(self.memory, (reach,) * 4, mode="replicate")
+        out = x.new_empty(n, 1, height, width)
+        for row in range(height):
+            band = padded[:, :, row : row + 2 * reach + 1].unfold(3, 2 * reach + 1, 1)  # (m, c, r, w, r)
+            bank = band.permute(3, 0, 2, 4, 1).reshape(width, -1, channels)
+            distance = torch.cdist(query[:, row].transpose(0, 1).contiguous(), bank)  # (w, n, m * r * r)
+            nearest = distance.topk(min(k, bank.shape[1]), largest=False).values
+            out[:, 0, row] = (nearest**2).mean(2).sqrt().T
+        return out
+
+    def normal(self, x: Tensor, where: Tensor, seed: int = 0) -> Tensor:
+        """The mean of the nearest remembered items, judged by the places that are kept."""
+        if self.settings["form"] != "nonparametric":
+            return torch.where(where, self.mean.expand_as(x), x)
+        keep = (~where).expand_as(x).to(x.dtype)
+        bank = self.memory.flatten(1)
+        a, weight = x.flatten(1) * keep.flatten(1), keep.flatten(1)
+        distance = (a**2).sum(1, keepdim=True) - 2 * a @ bank.T + weight @ (bank**2).T
+        index = distance.topk(min(self.settings["k"], len(bank)), largest=False).indices
+        return torch.where(where, self.memory[index].mean(1), x)
+
+
+class TimeNet(nn.Module):
+    """Tells the noise level of an item: (n, outputs), or of each cell of a picture (n, outputs, h, w)."""
+
+    def __init__(self, shape: tuple[int, ...], width: int, outputs: int) -> None:
+        super().__init__()
+        act = nn.SiLU
+        if len(shape) == 3:  # small receptive field: a cell is judged by its neighbourhood
+            self.layers = nn.Sequential(
+                nn.Conv2d(shape[0], width // 2, 3, padding=1), act(), nn.Conv2d(width // 2, width // 2, 3, padding=1), act(),
+                nn.Conv2d(width // 2, outputs, 1),
+            )  # fmt: skip
+        elif len(shape) == 2:
+            self.layers = nn.Sequential(
+                nn.Conv1d(shape[0], width // 2, 5, padding=2), act(), nn.Conv1d(width // 2, width // 2, 5, padding=2), act(),
+                nn.AdaptiveAvgPool1d(4), nn.Flatten(), nn.Linear(2 * width, width), act(), nn.Linear(width, outputs),
+            )  # fmt: skip
+        else:
+            self.layers = nn.Sequential(
+                nn.Linear(shape[0], width), act(), nn.Linear(width, 2 * width), act(), nn.Linear(2 * width, width), act(),
+                nn.Linear(width, outputs),
+            )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)

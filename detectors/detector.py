@@ -1,0 +1,308 @@
+"""`Detector`: modality + method + calibration, the one class that users hold.
+
+Reads top to bottom like the flow: samples -> tensors -> maps -> scores -> p-values -> detections.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from detectors.calibration import Calibration, benjamini_hochberg
+from detectors.detection import Detection
+from detectors.errors import AnomalyError
+from detectors.method import Method
+from detectors.modalities.base import Event, Items
+from detectors.registry import method_class, modality_class
+from detectors.training import Progress, Run, silent
+
+MAX_CALIBRATION = 20_000  # items; more would only sharpen p-values below 1e-4
+
+
+def make_detector(modality: str, method: str = "default", *, seed: int = 0, device: str = "auto", **settings: Any) -> Detector:
+    """A detector, not fitted yet.
+
+    modality: "image", "series", "table"; method: see `list_methods(modality)`; settings: the modality's and the method's.
+    Raises AnomalyError for unknown names and settings.
+    """
+    return Detector(modality, method, seed=seed, device=device, **settings)
+
+
+def load_detector(folder: str | Path, *, device: str = "auto") -> Detector:
+    """A detector as `save` left it. Raises AnomalyError where the folder is not a whole model of this version."""
+    from detectors.persistence import load
+
+    return load(Path(folder), device)
+
+
+class Detector:
+    """Fit on normal samples, then score, locate and explain new ones. Public methods that score raise AnomalyError
+    before `fit` and for samples that do not fit the fitted ones."""
+
+    def __init__(self, modality: str, method: str = "default", *, seed: int = 0, device: str = "auto", **settings: Any) -> None:
+        self.modality_class, self.method_class = modality_class(modality), method_class(method, modality)
+        self.seed, self.device = seed, _device(device)
+        own = {k: v for k, v in settings.items() if k in self.modality_class.defaults}
+        rest = {k: v for k, v in settings.items() if k not in own}
+        self.method_settings = self.method_class.settings_for(modality, rest)
+        self.given = rest
+        self.modality = self.modality_class(**own)
+        self.method: Method | None = None
+        self.calibrations: dict[str | None, Calibration] = {}
+        self.levels: dict[str | None, float] = {}
+        self.record: dict[str, Any] = {}
+
+    # --- fit -------------------------------------------------------------------------------------------------------
+    def fit(
+        self,
+        normals: Any,
+        progress: Progress | None = None,
+        contamination: float = 0.0,
+        checkpoint: str | Path | None = None,
+    ) -> Detector:
+        """Learn what is normal.
+
+        contamination: share of the samples that may be anomalous; the oddest are left out (TabADM's rejection).
+        checkpoint: a folder; an interrupted fit with the same data and settings goes on from it.
+        Raises AnomalyError for unusable samples.
+        """
+        if not 0 <= contamination < 0.5:
+            raise AnomalyError(f"contamination={contamination} must lie between 0 and 0.5.")
+        began = time.monotonic()
+        generator = torch.Generator().manual_seed(self.seed)
+        run = Run(generator, self.device, progress or silent, Path(checkpoint) if checkpoint else None)
+        items = self.modality.open(normals)
+        if len(items) < self.modality.min_normals:
+            raise AnomalyError(
+                f"{len(items)} normal {self.modality.name} sample(s) are too few to fit: give at least {self.modality.min_normals}."
+            )
+        fit_rows, held_rows = self.modality.split(items, generator)
+        self.modality.fit(items, fit_rows, run.part(0.0, 0.2, "modality"))
+        if contamination:
+            fit_rows, held_rows = (self._reject(items, rows, fit_rows, contamination) for rows in (fit_rows, held_rows))
+        x = torch.cat(list(self._encoded(items, fit_rows)))
+        method = self.method_class(self.modality.space, **self.given).to(self.device)
+        method.fit(x, run.part(0.2, 0.9, "method"))
+        self.method = method
+        self._calibrate(items, held_rows, run.part(0.9, 1.0))
+        self.record = {
+            "n_samples": items.n_samples, "n_fit": len(fit_rows), "n_calibration": len(held_rows),
+            "contamination": contamination, "fit_seconds": round(time.monotonic() - began, 2),
+        }  # fmt: skip
+        run.progress(1.0, "fitted")
+        return self
+
+    def _reject(self, items: Items, rows: list[int], reference: list[int], contamination: float) -> list[int]:
+        """`rows` without the share that a Gaussian fitted on `reference` finds oddest."""
+        from detectors.denoiser import GaussianDenoiser, denoiser_settings, make_denoiser
+
+        judge = make_denoiser(self.modality.space, {**denoiser_settings(self.modality.name), "denoiser": "gaussian"})
+        assert isinstance(judge, GaussianDenoiser)
+        judge.fit(torch.cat(list(self._encoded(items, reference))), Run())
+        odd = torch.cat([(x - judge.one_step(x, 500)).square().flatten(1).mean(1) for x in self._encoded(items, rows)])
+        keep = odd.argsort()[: max(1, round(len(rows) * (1 - contamination)))]
+        return [rows[i] for i in sorted(keep.tolist())]
+
+    def _calibrate(self, items: Items, held: list[int], run: Run) -> None:
+        """Scales and p-values from held-out normals. Each half is scored with the scales of the other, so that no
+        calibration score has seen itself; the final scales come from both."""
+        assert self.method is not None
+        held = held[:: max(1, len(held) // MAX_CALIBRATION)]
+        middle = len(held) // 2
+        halves = [held] if len(held) < 16 else [held[:middle], held[middle:]]
+        scores: dict[str | None, list[np.ndarray]] = {}
+        maps: dict[str | None, list[np.ndarray]] = {}
+        for index, half in enumerate(halves):
+            self.method.calibrate(torch.cat(list(self._encoded(items, halves[index - 1]))))
+            for member in (None, *self.members):
+                assembled = self._assembled(items, member, half)
+                scores.setdefault(member, []).append(self.modality.score(assembled))
+                maps.setdefault(member, []).append(assembled)
+            run.progress((index + 1) / (len(halves) + 1), "calibrating on held-out normals")
+        x = torch.cat(list(self._encoded(items, held)))
+        self.method.calibrate(x)
+        self.method.absorb(x)
+        block = self.modality.calibration_block()
+        self.calibrations = {m: Calibration(np.concatenate(s), block) for m, s in scores.items()}
+        self.levels = {m: max(self.modality.level(np.concatenate(parts)), 1e-6) for m, parts in maps.items()}
+
+    # --- scores ----------------------------------------------------------------------------------------------------
+    @property
+    def members(self) -> tuple[str, ...]:
+        """A hybrid's parts, usable as `member=`."""
+        return tuple(self._fitted().members) if self.method is not None else ()
+
+    def decision_function(self, samples: Any, member: str | None = None) -> np.ndarray:
+        """(n_samples,) scores; higher = more anomalous."""
+        return self._scores(self._open(samples), member)
+
+    def anomaly_map(self, samples: Any, member: str | None = None) -> Any:
+        """One map a sample in its own form; 1.0 is the level that few normals exceed."""
+        items = self._open(samples)
+        return self.modality.full_maps(self._assembled(items, member) / self.levels[member], items)
+
+    def p_value(self, samples: Any, member: str | None = None) -> np.ndarray:
+        """(n_samples,) conformal p-values; see `Calibration`."""
+        return self.calibrations[member].p_value(self.decision_function(samples, member))
+
+    def threshold(self, alpha: float, member: str | None = None) -> float:
+        """The score from which samples are flagged at `alpha`."""
+        self._fitted()
+        return self.calibrations[member].threshold(alpha)
+
+    def recalibrate(self, scores: Sequence[float], member: str | None = None) -> None:
+        """Add scores of samples that people called normal to the calibration."""
+        self._fitted()
+        self.calibrations[member] = self.calibrations[member].with_scores(np.asarray(scores, float))
+
+    # --- detections ------------------------------------------------------------------------------------------------
+    def detect(
+        self,
+        samples: Any,
+        alpha: float = 0.01,
+        fdr: float | None = None,
+        member: str | None = None,
+        progress: Progress | None = None,
+    ) -> list[Detection]:
+        """The flagged samples (series: events), in sample order. An empty list is an answer.
+
+        alpha: the p-value from which a sample is flagged; fdr: instead, the false-discovery rate of the whole batch
+        (Benjamini-Hochberg). Raises AnomalyError for values outside (0, 1).
+        """
+        for name, value in (("alpha", alpha), ("fdr", fdr)):
+            if value is not None and not 0 < value < 1:
+                raise AnomalyError(f"{name}={value} must lie between 0 and 1.")
+        tell = progress or silent
+        items = self._open(samples)
+        maps = self._assembled(items, member, progress=tell)
+        scores = self.modality.score(maps)
+        p_values = self.calibrations[member].p_value(scores)
+        flags = benjamini_hochberg(p_values, fdr) if fdr is not None else p_values <= alpha
+        if not flags.any():
+            return []
+        events = self.modality.events(flags, scores, maps / self.levels[member], items)
+        return self._detections(events, items, maps, scores, p_values, alpha if fdr is None else fdr, member)
+
+    def _detections(
+        self, events: list[Event], items: Items, maps: np.ndarray, scores: np.ndarray, p_values: np.ndarray,
+        alpha: float, member: str | None,
+    ) -> list[Detection]:  # fmt: skip
+        """Events with their parts, told by what normal would be at the same places."""
+        whole = self.modality.select(items, []) is items  # a series stays whole
+        chosen = items if whole else self.modality.select(items, [e.index for e in events])
+        picked = maps if whole else maps[[e.index for e in events]]
+        where = self.modality.where(picked / self.levels[member], chosen)
+        expected = self._counterfactual(chosen, where)
+        beyond = self.calibrations[member].extrapolated(scores)
+        found = []
+        for number, event in enumerate(events):
+            index = event.index if whole else number
+            parts, signature = self.modality.describe(_moved(event, index), chosen, expected)
+            found.append(
+                Detection(
+                    event.sample, event.index, self.modality.name, float(scores[event.peak]), float(p_values[event.peak]),
+                    float(alpha), True, event.regions, parts, event.map, bool(beyond[event.peak]), signature,
+                )  # fmt: skip
+            )
+        return found
+
+    def counterfactual(self, samples: Any, where: Any = None, member: str | None = None) -> Any:
+        """The nearest normal version, in the samples' own form.
+
+        where: bool masks shaped like `anomaly_map(samples)`; None: the detector's own places, where the map exceeds 1.
+        Outside the masks the samples are returned as they are.
+        """
+        items = self._open(samples)
+        if where is None:
+            where = self.modality.where(self._assembled(items, member) / self.levels[member], items)
+        return self._counterfactual(items, where)
+
+    def _counterfactual(self, items: Items, where: Any) -> Any:
+        def batches() -> Iterator[Tensor]:
+            for rows in self._chunks(range(len(items))):
+                x = self.modality.encode(items, rows).to(self.device)
+                yield self._fitted().normal(x, self.modality.holes(where, items, rows).to(self.device), self.seed).cpu()
+
+        return self.modality.decode(batches(), items, where)
+
+    # --- inner flow ------------------------------------------------------------------------------------------------
+    def _fitted(self) -> Method:
+        if self.method is None:
+            raise AnomalyError("The detector is not fitted yet: call fit(normals) or load_detector(folder) first.")
+        return self.method
+
+    def _open(self, samples: Any) -> Items:
+        self._fitted()
+        return self.modality.open(samples)
+
+    def _scores(self, items: Items, member: str | None) -> np.ndarray:
+        return self.modality.score(self._assembled(items, member))
+
+    def _assembled(
+        self, items: Items, member: str | None = None, rows: Sequence[int] | None = None, progress: Progress = silent
+    ) -> np.ndarray:
+        """Maps of the items (all, or `rows`), computed batch by batch."""
+        method = self._fitted()
+        if member is not None:
+            if member not in method.members:
+                raise AnomalyError(f"member={member!r} is unknown; this detector has: {', '.join(method.members) or 'no members'}.")
+            method = method.members[member]
+        rows = range(len(items)) if rows is None else rows
+
+        def batches() -> Iterator[Tensor]:
+            done = 0
+            for x in self._encoded(items, rows):
+                yield method.maps(x).float().cpu()
+                done += len(x)
+                progress(done / max(1, len(rows)), "scoring")
+
+        return self.modality.assemble(batches(), items, rows)
+
+    def _encoded(self, items: Items, rows: Sequence[int]) -> Iterator[Tensor]:
+        for chunk in self._chunks(rows):
+            yield self.modality.encode(items, chunk).to(self.device)
+
+    def _chunks(self, rows: Sequence[int]) -> Iterator[Sequence[int]]:
+        for first in range(0, len(rows), self.modality.batch_size):
+            yield rows[first : first + self.modality.batch_size]
+
+    # --- records ---------------------------------------------------------------------------------------------------
+    def info(self) -> dict[str, Any]:
+        """How the detector was made, as JSON values."""
+        from detectors.persistence import versions
+
+        calls = self.method.calls if self.method is not None else None
+        return {
+            "modality": self.modality.name, "method": self.method_class.name, "seed": self.seed, "device": str(self.device),
+            "settings": {**self.modality.settings, **self.method_settings}, "members": list(self.members),
+            "calls_per_sample": calls, "versions": versions(), **self.modality.config(), **self.record,
+        }  # fmt: skip
+
+    def save(self, folder: str | Path) -> None:
+        """Write the detector as safetensors and JSON. Raises AnomalyError where the folder cannot be written."""
+        from detectors.persistence import save
+
+        self._fitted()
+        save(self, Path(folder))
+
+
+def _moved(event: Event, index: int) -> Event:
+    return Event(event.sample, index, event.peak, event.map, event.regions)
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise AnomalyError(f"device={name!r} is unknown to torch; use 'auto', 'cpu' or 'cuda'.") from error
+
+
+__all__: list[str] = ["Detector", "load_detector", "make_detector"]

@@ -1,0 +1,150 @@
+"""What a modality is: the way from samples in a person's form to tensors and back, and where in a sample a map points.
+
+Knows files, arrays and frames of its own kind; not methods, thresholds or p-values.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from detectors.detection import Part, Region
+from detectors.method import Space, merge_settings
+from detectors.training import Run
+
+
+@dataclass
+class Items:
+    """Validated samples: `data` in the modality's own form, seen as `count` items (images, windows, rows).
+
+    `n_samples` samples get a score (images, rows: one an item; series: one a time stamp); `names` one a sample where
+    samples have names.
+    """
+
+    data: Any
+    count: int
+    n_samples: int
+    names: Sequence[str] | None = None
+
+    def __len__(self) -> int:
+        return self.count
+
+
+@dataclass
+class Event:
+    """One thing to report: a flagged image or row, or a run of flagged time stamps."""
+
+    sample: str
+    index: int  # position of the sample, or of the run's first stamp
+    peak: int  # position whose score and p-value stand for the event
+    map: np.ndarray  # its calibrated map: image (h, w), series (time, channel), row (feature,)
+    regions: tuple[Region, ...]
+
+
+class Modality(nn.Module, ABC):
+    """Learned arrays are buffers; learned names and sizes are plain JSON values given by `config`."""
+
+    name: ClassVar[str] = ""
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    batch_size: ClassVar[int] = 64
+    min_normals: ClassVar[int] = 4  # fewest items that `fit` takes
+
+    def __init__(self, **settings: Any) -> None:
+        """Raises AnomalyError for a setting that the modality does not have."""
+        super().__init__()
+        self.settings = merge_settings(self.name, self.defaults, settings)
+
+    # --- samples in ------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def open(self, samples: Any) -> Items:
+        """Validate samples (after `fit`: also against what was fitted). Raises AnomalyError with what is wrong and where."""
+
+    @abstractmethod
+    def select(self, items: Items, samples: Sequence[int]) -> Items:
+        """These samples only (series: all of them, since a stamp means nothing without its surroundings)."""
+
+    def split(self, items: Items, generator: torch.Generator) -> tuple[list[int], list[int]]:
+        """Item numbers to fit on and to hold out for calibration (a fifth, at least 10 where there are 20)."""
+        order = torch.randperm(len(items), generator=generator).tolist()
+        held = min(len(items) // 2, max(10, len(items) // 5))
+        return sorted(order[held:]), sorted(order[:held])
+
+    @abstractmethod
+    def fit(self, items: Items, rows: Sequence[int], run: Run) -> None:
+        """Learn scales, vocabularies, features from these items only."""
+
+    @property
+    @abstractmethod
+    def space(self) -> Space:
+        """The tensor space, known after `fit`."""
+
+    @abstractmethod
+    def encode(self, items: Items, rows: Sequence[int]) -> Tensor:
+        """(len(rows), channel, *position) float32 of about unit variance."""
+
+    # --- maps out --------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def assemble(self, batches: Iterable[Tensor], items: Items, rows: Sequence[int]) -> np.ndarray:
+        """Method maps of the items `rows`, batch by batch, as one array: image (n, h, w) at model resolution, series
+        (time, channel) with NaN where no window looked, table (row, feature)."""
+
+    @abstractmethod
+    def score(self, maps: np.ndarray) -> np.ndarray:
+        """Assembled maps -> one float a sample; NaN where nothing was seen."""
+
+    def calibration_block(self) -> float:
+        """How many neighbouring scores count as one independent observation."""
+        return 1.0
+
+    @abstractmethod
+    def level(self, maps: np.ndarray) -> float:
+        """The map value that few normals exceed, from assembled maps of held-out normals; maps are divided by it."""
+
+    @abstractmethod
+    def full_maps(self, maps: np.ndarray, items: Items) -> Any:
+        """Assembled maps in the samples' own form: list of (h, w), (time, channel), (row, feature)."""
+
+    # --- places and normal versions ---------------------------------------------------------------------------------
+    @abstractmethod
+    def events(self, flags: np.ndarray, scores: np.ndarray, maps: np.ndarray, items: Items) -> list[Event]:
+        """What to report for the flagged samples (n_samples,) bool, with their places; maps are assembled and calibrated."""
+
+    @abstractmethod
+    def where(self, maps: np.ndarray, items: Items) -> Any:
+        """The detector's own places as masks in the samples' own form (bool), for a counterfactual without a `where`."""
+
+    @abstractmethod
+    def holes(self, where: Any, items: Items, rows: Sequence[int]) -> Tensor:
+        """Own-form masks as bool (len(rows), 1 or channel, *position). Raises AnomalyError where shapes do not fit."""
+
+    @abstractmethod
+    def decode(self, batches: Iterable[Tensor], items: Items, where: Any) -> Any:
+        """Normal versions x, batch by batch, in the samples' own form; exactly the input outside `where`."""
+
+    @abstractmethod
+    def describe(self, event: Event, items: Items, expected: Any) -> tuple[tuple[Part, ...], np.ndarray]:
+        """Ranked parts (observed, expected) of an event and its signature (k,). `expected`: counterfactual of the
+        selected samples, in own form, indexed like `items`' samples; `event.index` counts in `items`."""
+
+    # --- saving ----------------------------------------------------------------------------------------------------
+    @abstractmethod
+    def config(self) -> dict[str, Any]:
+        """What `fit` learned besides arrays, as JSON values (names, sizes, vocabularies)."""
+
+    @abstractmethod
+    def restore(self, config: Mapping[str, Any]) -> None:
+        """Take `config` back; submodules are made here, their weights are loaded afterwards."""
+
+    def learn(self, **arrays: Tensor) -> None:
+        """Keep learned arrays as buffers."""
+        for name, value in arrays.items():
+            if name in self._buffers:
+                self._buffers[name] = value.detach()
+            else:
+                self.register_buffer(name, value.detach())
