@@ -1,0 +1,100 @@
+"""What findings can be filtered, sorted and found by, as SQL. Knows columns and indices; not transactions."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sqlalchemy import ColumnElement, or_, select
+
+from assistant.database import StoreError
+from assistant.records import ORDERS, STATES
+from assistant.rows import id_number
+from assistant.schema import FindingRow, TagRow
+
+COMMON_WORDS = {"the", "row", "sample", "image", "picture", "number", "no", "file", "nr"}  # say nothing about which
+
+
+def contains(column: Any, text: str) -> ColumnElement[bool]:
+    """Whether a text column holds `text`, whatever its case; % and _ are themselves."""
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return column.ilike(f"%{escaped}%", escape="\\")
+
+
+def _tagged(kind: str, name: str) -> ColumnElement[bool]:
+    inner = select(TagRow.finding_id).where(TagRow.kind == kind, TagRow.key == str(name).casefold())
+    return FindingRow.id.in_(inner)
+
+
+def _in_state(state: str) -> ColumnElement[bool]:
+    if state not in STATES:
+        raise StoreError(f"the state {state!r} is unknown; known: {', '.join(STATES)}")
+    return FindingRow.incident_id.is_not(None) if state == "in incident" else FindingRow.state == state
+
+
+FILTERS: dict[str, Any] = {
+    "state": _in_state,
+    "part": lambda name: _tagged("part", name),
+    "position": lambda name: _tagged("position", name),
+    "search": lambda text: or_(contains(FindingRow.sample, text), contains(FindingRow.note, text)),
+    "min_p": lambda p: FindingRow.p_value >= p,
+    "max_p": lambda p: FindingRow.p_value <= p,
+    "min_score": lambda score: FindingRow.score >= score,
+    "since": lambda time: FindingRow.time >= time,
+    "until": lambda time: FindingRow.time <= time,
+    "incident": lambda name: FindingRow.incident_id == id_number("I", name),
+    "sample": lambda name: FindingRow.sample == name,
+    "ids": lambda names: FindingRow.id.in_([id_number("F", name) for name in names]),
+}
+
+
+def condition(name: str, value: Any) -> ColumnElement[bool]:
+    """One filter as SQL.
+
+    Raises:
+        StoreError: no such filter.
+    """
+    if name not in FILTERS:
+        raise StoreError(f"findings cannot be filtered by {name!r}; known: {', '.join(FILTERS)}")
+    return FILTERS[name](value)
+
+
+def ordering(order: str, descending: bool) -> list[ColumnElement[Any]]:
+    """The sort; descending is the exact reverse, so that one index serves both ways.
+
+    Raises:
+        StoreError: no such order.
+    """
+    columns: dict[str, list[Any]] = {
+        "p_value": [(FindingRow.p_value, False), (FindingRow.score, True), (FindingRow.id, False)],
+        "score": [(FindingRow.score, False), (FindingRow.id, False)],
+        "index": [(FindingRow.run_id, False), (FindingRow.index, False), (FindingRow.id, False)],
+        "created": [(FindingRow.id, False)],
+    }
+    if order not in columns:
+        raise StoreError(f"order {order!r} is unknown; known: {', '.join(ORDERS)}")
+    return [column.desc() if down != descending else column.asc() for column, down in columns[order]]
+
+
+def likeness(wanted: str, name: str) -> int:
+    """0 the same, 1 but for case, 2 but for folder and suffix, 3 the same words and numbers, 4 unlike."""
+    if wanted == name:
+        return 0
+    low, other = wanted.casefold(), name.casefold()
+    stem = other.rsplit("/", 1)[-1]
+    if low == other:
+        return 1
+    if low in {stem, stem.rsplit(".", 1)[0], other.rsplit(".", 1)[0]}:
+        return 2
+    tokens = _tokens(low) - COMMON_WORDS
+    return 3 if tokens and tokens <= _tokens(other) else 4
+
+
+def telling_piece(wanted: str) -> str:
+    """The piece of a wanted name that every like name holds: its last number, else all of it."""
+    numbers = re.findall(r"\d+", wanted)
+    return (numbers[-1].lstrip("0") or "0") if numbers else wanted
+
+
+def _tokens(text: str) -> set[str]:
+    return {token.lstrip("0") or "0" if token.isdigit() else token for token in re.findall(r"[^\W\d_]+|\d+", text)}

@@ -1,0 +1,171 @@
+"""The store's tables. Knows columns and indices; not queries (assistant/store.py) or how they came about (migrations/).
+
+Every change here needs a new file in assistant/migrations/versions; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, MetaData, String, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    """Names every constraint, so that migrations can name them too."""
+
+    metadata = MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s"})
+    type_annotation_map = {dict[str, Any]: JSON, list[Any]: JSON}  # noqa: RUF012
+
+
+class RunRow(Base):
+    """One detection."""
+
+    __tablename__ = "runs"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    created: Mapped[str] = mapped_column(String(32))
+    source: Mapped[str] = mapped_column(Text)
+    modality: Mapped[str] = mapped_column(String(32))
+    model: Mapped[str] = mapped_column(Text)
+    method: Mapped[str] = mapped_column(String(64))
+    alpha: Mapped[float]
+    fdr: Mapped[float | None]
+    n_samples: Mapped[int]
+    n_flagged: Mapped[int]
+    info: Mapped[dict[str, Any]]
+    skipped: Mapped[list[Any]]
+
+
+class IncidentRow(Base):
+    """Findings that belong together; membership stands in the findings."""
+
+    __tablename__ = "incidents"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    title: Mapped[str] = mapped_column(Text)
+    note: Mapped[str] = mapped_column(Text)
+    created: Mapped[str] = mapped_column(String(32))
+
+
+class FindingRow(Base):
+    """One flagged sample or event. The signature is a table of its own: lists of findings never load it."""
+
+    __tablename__ = "findings"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"))
+    sample: Mapped[str] = mapped_column(Text)
+    index: Mapped[int] = mapped_column("position")
+    modality: Mapped[str] = mapped_column(String(32))
+    score: Mapped[float]
+    p_value: Mapped[float]
+    alpha: Mapped[float]
+    extrapolated: Mapped[bool]
+    regions: Mapped[list[Any]]
+    parts: Mapped[list[Any]]
+    label: Mapped[str | None] = mapped_column(String(16))
+    note: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(16))
+    incident_id: Mapped[int | None] = mapped_column(ForeignKey("incidents.id"))
+    created: Mapped[str] = mapped_column(String(32))
+    time: Mapped[str] = mapped_column(String(32))
+
+
+Index("ix_findings_run_p", FindingRow.run_id, FindingRow.p_value, FindingRow.score.desc())
+Index("ix_findings_run_score", FindingRow.run_id, FindingRow.score)
+Index("ix_findings_run_position", FindingRow.run_id, FindingRow.index)
+Index("ix_findings_run", FindingRow.run_id)
+Index("ix_findings_p", FindingRow.p_value, FindingRow.score.desc())
+Index("ix_findings_score", FindingRow.score)
+Index("ix_findings_run_state", FindingRow.run_id, FindingRow.state)
+Index("ix_findings_state", FindingRow.state)
+Index("ix_findings_sample", FindingRow.sample)
+Index("ix_findings_time", FindingRow.time)
+Index("ix_findings_incident", FindingRow.incident_id)
+
+
+class TagRow(Base):
+    """What a finding can be found by: the parts that carry its score and the places where it lies."""
+
+    __tablename__ = "finding_tags"
+    finding_id: Mapped[int] = mapped_column(ForeignKey("findings.id"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16), primary_key=True)  # "part" | "position"
+    rank: Mapped[int] = mapped_column(primary_key=True)  # 0 = leads
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"))
+    name: Mapped[str] = mapped_column(Text)
+    key: Mapped[str] = mapped_column(Text)  # name.casefold()
+
+
+Index("ix_finding_tags_kind_key", TagRow.kind, TagRow.key, TagRow.finding_id)
+Index("ix_finding_tags_run", TagRow.run_id, TagRow.kind, TagRow.rank, TagRow.name)
+
+
+class SignatureRow(Base):
+    """A finding's residual descriptor, float32 little endian."""
+
+    __tablename__ = "signatures"
+    finding_id: Mapped[int] = mapped_column(ForeignKey("findings.id"), primary_key=True)
+    vector: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class SampleRow(Base):
+    """One scored sample of a run over images or rows."""
+
+    __tablename__ = "samples"
+    run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"), primary_key=True)
+    index: Mapped[int] = mapped_column("position", primary_key=True)
+    name: Mapped[str] = mapped_column(Text)
+    score: Mapped[float]
+    p_value: Mapped[float]
+    flagged: Mapped[bool]
+    finding_id: Mapped[int | None] = mapped_column(ForeignKey("findings.id"))
+
+
+Index("ix_samples_name", SampleRow.name)
+Index("ix_samples_run_p", SampleRow.run_id, SampleRow.p_value)
+
+
+class EvidenceRow(Base):
+    """One tool result."""
+
+    __tablename__ = "evidence"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tool: Mapped[str] = mapped_column(String(64))
+    arguments: Mapped[dict[str, Any]]
+    status: Mapped[str] = mapped_column(String(16))
+    facts: Mapped[list[Any]]
+    subjects: Mapped[list[Any]]
+    pictures: Mapped[list[Any]]
+    note: Mapped[str] = mapped_column(Text)
+    thread: Mapped[str | None] = mapped_column(String(128))
+    created: Mapped[str] = mapped_column(String(32))
+
+
+Index("ix_evidence_thread", EvidenceRow.thread)
+
+
+class LabelRow(Base):
+    """One word of feedback."""
+
+    __tablename__ = "labels"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    finding_id: Mapped[int] = mapped_column(ForeignKey("findings.id"))
+    label: Mapped[str] = mapped_column(String(16))
+    note: Mapped[str] = mapped_column(Text)
+    who: Mapped[str] = mapped_column(String(64))
+    created: Mapped[str] = mapped_column(String(32))
+
+
+Index("ix_labels_finding", LabelRow.finding_id)
+
+
+class AnswerRow(Base):
+    """One question of a thread and its answer."""
+
+    __tablename__ = "answers"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    thread: Mapped[str] = mapped_column(String(128))
+    question: Mapped[str] = mapped_column(Text)
+    answer: Mapped[dict[str, Any]]
+    created: Mapped[str] = mapped_column(String(32))
+
+
+Index("ix_answers_thread", AnswerRow.thread, AnswerRow.id)
