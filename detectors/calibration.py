@@ -19,8 +19,8 @@ class Calibration:
     Inside the range of the calibration scores p = (1 + #{c >= s}) / (m + 1) (Vovk et al. 2005), m counted in blocks of
     `block` correlated scores (time stamps of one block are one observation, not many). Above the largest score that
     formula stays at 1 / (m + 1), too coarse for small sets and for false-discovery control; there a generalised Pareto
-    tail (Pickands 1975; probability-weighted moments, shape bounded to [0, 0.5]) goes on from that value. `extrapolated`
-    says for which scores this was so.
+    tail (Pickands 1975; probability-weighted moments, shape bounded to [0, 0.5]) goes on from that value;
+    `extrapolated` says for which scores this was so.
     """
 
     def __init__(self, scores: np.ndarray, block: float = 1.0) -> None:
@@ -71,7 +71,7 @@ class Calibration:
         return np.asarray(scores) > self.scores[-1]
 
     def threshold(self, alpha: float) -> float:
-        """The score at which the p-value reaches alpha; infinite where the calibration set cannot give so small a p-value."""
+        """The score at which the p-value reaches alpha; infinite where the calibration set is too small for that."""
         if not len(self.scores):
             return float("inf")
         grid = self.p_value(self.scores)
@@ -90,7 +90,11 @@ class Calibration:
             step *= 2
             if step > 1e12 * self.scale:
                 return float("inf")
-        return float(brentq(gap, top, top + step)) if gap(np.nextafter(top, np.inf)) > 0 else float(np.nextafter(top, np.inf))
+        return (
+            float(brentq(gap, top, top + step))
+            if gap(np.nextafter(top, np.inf)) > 0
+            else float(np.nextafter(top, np.inf))
+        )
 
     def with_scores(self, extra: np.ndarray) -> Calibration:
         """The calibration after people called samples with these scores normal."""

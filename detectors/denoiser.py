@@ -54,13 +54,13 @@ class Denoiser(nn.Module):
         raise NotImplementedError
 
     def one_step(self, x: Tensor, t: int) -> Tensor:
-        """The noise-free estimate: x scaled to step t without adding noise, denoised in one call (D3AD, Tebbe & Tayyub 2024)."""
+        """The noise-free estimate: x scaled to step t, no noise added, denoised in one call (Tebbe & Tayyub 2024)."""
         steps = torch.full((len(x),), t, dtype=torch.long, device=x.device)
         alpha, _ = self.diffusion.at(steps, x)
         return self.x0(alpha * x, steps)
 
     def inpaint(self, x: Tensor, where: Tensor, seed: int, start: int = 600, num_inference_steps: int = 12) -> Tensor:
-        """x with the places `where` regenerated given the rest; one noise for all, so an item does not depend on its batch."""
+        """x with the places `where` regenerated given the rest; one noise for all: an item is as in its batch."""
         hole = where.expand_as(x)
         generator = torch.Generator().manual_seed(seed)
         noise = make_noise("gaussian", (1, *x.shape[1:]), generator, x.device).expand_as(x)
@@ -68,7 +68,13 @@ class Denoiser(nn.Module):
         first = torch.where(hole, self.one_step(x, start), x)
         for begin in (start, start // 3):
             first = self.diffusion.regenerate(
-                first, self.x0, begin, noise=noise, generator=generator, num_inference_steps=num_inference_steps, keep=~hole
+                first,
+                self.x0,
+                begin,
+                noise=noise,
+                generator=generator,
+                num_inference_steps=num_inference_steps,
+                keep=~hole,
             )
         return torch.where(hole, first, x)
 
@@ -84,7 +90,16 @@ class NetworkDenoiser(Denoiser):
 
     def fit(self, x: Tensor, run: Run) -> None:
         s = self.settings
-        train(self.network, self.diffusion, x, run, steps=s["train_steps"], batch_size=s["batch_size"], lr=s["lr"], bf16=self.bf16)
+        train(
+            self.network,
+            self.diffusion,
+            x,
+            run,
+            steps=s["train_steps"],
+            batch_size=s["batch_size"],
+            lr=s["lr"],
+            bf16=self.bf16,
+        )
 
     @torch.inference_mode()
     def x0(self, x_t: Tensor, t: Tensor) -> Tensor:
@@ -105,6 +120,9 @@ class GaussianDenoiser(Denoiser):
     """
 
     calls = 0
+    mean: Tensor  # (site, 1, dimension)
+    values: Tensor  # (site, dimension), ascending
+    vectors: Tensor  # (site, dimension, dimension)
 
     def __init__(self, space: Space, diffusion: Diffusion, settings: Mapping[str, Any]) -> None:
         super().__init__(space, diffusion)
@@ -163,6 +181,8 @@ def denoiser_settings(modality: str) -> dict[str, Any]:
 
 class DenoisingMethod(Method):
     """Base of the methods that score with a denoiser; a hybrid may hand several of them the same fitted one."""
+
+    own: Denoiser
 
     def __init__(self, space: Space, **settings: Any) -> None:
         super().__init__(space, **settings)

@@ -59,7 +59,9 @@ class Detection:
     flagged: bool
     regions: tuple[Region, ...]
     parts: tuple[Part, ...]
-    map: np.ndarray = field(repr=False, compare=False)  # image (h, w); series (time, channel) of the event; table (feature,)
+    map: np.ndarray = field(
+        repr=False, compare=False
+    )  # image (h, w); series (time, channel) of the event; table (feature,)
     extrapolated: bool = False  # the p-value lies beyond every calibration score and comes from the fitted tail
     signature: np.ndarray = field(
         default_factory=lambda: np.zeros(0, np.float32), repr=False, compare=False

@@ -25,10 +25,13 @@ from detectors.training import Progress, Run, silent
 MAX_CALIBRATION = 20_000  # items; more would only sharpen p-values below 1e-4
 
 
-def make_detector(modality: str, method: str = "default", *, seed: int = 0, device: str = "auto", **settings: Any) -> Detector:
+def make_detector(
+    modality: str, method: str = "default", *, seed: int = 0, device: str = "auto", **settings: Any
+) -> Detector:
     """A detector, not fitted yet.
 
-    modality: "image", "series", "table"; method: see `list_methods(modality)`; settings: the modality's and the method's.
+    modality: "image", "series", "table"; method: one of `list_methods(modality)`; settings: the modality's and the
+    method's.
     Raises AnomalyError for unknown names and settings.
     """
     return Detector(modality, method, seed=seed, device=device, **settings)
@@ -45,7 +48,9 @@ class Detector:
     """Fit on normal samples, then score, locate and explain new ones. Public methods that score raise AnomalyError
     before `fit` and for samples that do not fit the fitted ones."""
 
-    def __init__(self, modality: str, method: str = "default", *, seed: int = 0, device: str = "auto", **settings: Any) -> None:
+    def __init__(
+        self, modality: str, method: str = "default", *, seed: int = 0, device: str = "auto", **settings: Any
+    ) -> None:
         self.modality_class, self.method_class = modality_class(modality), method_class(method, modality)
         self.seed, self.device = seed, _device(device)
         own = {k: v for k, v in settings.items() if k in self.modality_class.defaults}
@@ -80,7 +85,8 @@ class Detector:
         items = self.modality.open(normals)
         if len(items) < self.modality.min_normals:
             raise AnomalyError(
-                f"{len(items)} normal {self.modality.name} sample(s) are too few to fit: give at least {self.modality.min_normals}."
+                f"{len(items)} normal {self.modality.name} sample(s) are too few to fit: "
+                f"give at least {self.modality.min_normals}."
             )
         fit_rows, held_rows = self.modality.split(items, generator)
         self.modality.fit(items, fit_rows, run.part(0.0, 0.2, "modality"))
@@ -92,9 +98,12 @@ class Detector:
         self.method = method
         self._calibrate(items, held_rows, run.part(0.9, 1.0))
         self.record = {
-            "n_samples": items.n_samples, "n_fit": len(fit_rows), "n_calibration": len(held_rows),
-            "contamination": contamination, "fit_seconds": round(time.monotonic() - began, 2),
-        }  # fmt: skip
+            "n_samples": items.n_samples,
+            "n_fit": len(fit_rows),
+            "n_calibration": len(held_rows),
+            "contamination": contamination,
+            "fit_seconds": round(time.monotonic() - began, 2),
+        }
         run.progress(1.0, "fitted")
         return self
 
@@ -190,9 +199,15 @@ class Detector:
         return self._detections(events, items, maps, scores, p_values, alpha if fdr is None else fdr, member)
 
     def _detections(
-        self, events: list[Event], items: Items, maps: np.ndarray, scores: np.ndarray, p_values: np.ndarray,
-        alpha: float, member: str | None,
-    ) -> list[Detection]:  # fmt: skip
+        self,
+        events: list[Event],
+        items: Items,
+        maps: np.ndarray,
+        scores: np.ndarray,
+        p_values: np.ndarray,
+        alpha: float,
+        member: str | None,
+    ) -> list[Detection]:
         """Events with their parts, told by what normal would be at the same places."""
         whole = self.modality.select(items, []) is items  # a series stays whole
         chosen = items if whole else self.modality.select(items, [e.index for e in events])
@@ -206,9 +221,19 @@ class Detector:
             parts, signature = self.modality.describe(_moved(event, index), chosen, expected)
             found.append(
                 Detection(
-                    event.sample, event.index, self.modality.name, float(scores[event.peak]), float(p_values[event.peak]),
-                    float(alpha), True, event.regions, parts, event.map, bool(beyond[event.peak]), signature,
-                )  # fmt: skip
+                    event.sample,
+                    event.index,
+                    self.modality.name,
+                    float(scores[event.peak]),
+                    float(p_values[event.peak]),
+                    float(alpha),
+                    True,
+                    event.regions,
+                    parts,
+                    event.map,
+                    bool(beyond[event.peak]),
+                    signature,
+                )
             )
         return found
 
@@ -251,7 +276,9 @@ class Detector:
         method = self._fitted()
         if member is not None:
             if member not in method.members:
-                raise AnomalyError(f"member={member!r} is unknown; this detector has: {', '.join(method.members) or 'no members'}.")
+                raise AnomalyError(
+                    f"member={member!r} is unknown; this detector has: {', '.join(method.members) or 'no members'}."
+                )
             method = method.members[member]
         rows = range(len(items)) if rows is None else rows
 
@@ -279,10 +306,17 @@ class Detector:
 
         calls = self.method.calls if self.method is not None else None
         return {
-            "modality": self.modality.name, "method": self.method_class.name, "seed": self.seed, "device": str(self.device),
-            "settings": {**self.modality.settings, **self.method_settings}, "members": list(self.members),
-            "calls_per_sample": calls, "versions": versions(), **self.modality.config(), **self.record,
-        }  # fmt: skip
+            "modality": self.modality.name,
+            "method": self.method_class.name,
+            "seed": self.seed,
+            "device": str(self.device),
+            "settings": {**self.modality.settings, **self.method_settings},
+            "members": list(self.members),
+            "calls_per_sample": calls,
+            "versions": versions(),
+            **self.modality.config(),
+            **self.record,
+        }
 
     def save(self, folder: str | Path) -> None:
         """Write the detector as safetensors and JSON. Raises AnomalyError where the folder cannot be written."""

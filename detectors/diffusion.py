@@ -15,7 +15,13 @@ from torch import Tensor
 
 from detectors.errors import AnomalyError
 
-SCHEDULES = {"cosine": "squaredcos_cap_v2", "linear": "linear", "scaled_linear": "scaled_linear", "vp": None, "ve": None}
+SCHEDULES = {
+    "cosine": "squaredcos_cap_v2",
+    "linear": "linear",
+    "scaled_linear": "scaled_linear",
+    "vp": None,
+    "ve": None,
+}
 PREDICTIONS = {"x0": "sample", "epsilon": "epsilon", "v": "v_prediction"}
 SAMPLERS = ("ddpm", "ddim", "dpm", "sde")  # "sde": the schedule's own reverse SDE (VP or VE)
 
@@ -127,7 +133,9 @@ class Diffusion:
         if sampler not in SAMPLERS:
             raise AnomalyError(f"sampler={sampler!r} is unknown; known: {', '.join(SAMPLERS)}.")
         total = min(self.steps, max(count, round(count * self.steps / (start + 1))))
-        scheduler = self._sde(total) if sampler == "sde" or self.schedule in ("vp", "ve") else self._discrete(sampler, total)
+        scheduler = (
+            self._sde(total) if sampler == "sde" or self.schedule in ("vp", "ve") else self._discrete(sampler, total)
+        )
         times = scheduler.timesteps
         chosen = times[self._index(times) <= start]
         if len(chosen) == 0:
@@ -148,7 +156,8 @@ class Diffusion:
         return scheduler
 
     def _sde(self, total: int) -> Any:
-        from diffusers import ScoreSdeVeScheduler, ScoreSdeVpScheduler
+        from diffusers.schedulers.deprecated.scheduling_sde_vp import ScoreSdeVpScheduler
+        from diffusers.schedulers.scheduling_sde_ve import ScoreSdeVeScheduler
 
         if self.schedule == "ve":
             scheduler: Any = ScoreSdeVeScheduler(self.steps, sigma_min=0.01, sigma_max=50.0)
@@ -156,7 +165,9 @@ class Diffusion:
             scheduler.set_sigmas(total, sigma_min=0.01, sigma_max=50.0)
             return scheduler
         if self.schedule != "vp":
-            raise AnomalyError("sampler='sde' needs schedule='vp' or 've'; use 'ddpm', 'ddim' or 'dpm' with this schedule.")
+            raise AnomalyError(
+                "sampler='sde' needs schedule='vp' or 've'; use 'ddpm', 'ddim' or 'dpm' with this schedule."
+            )
         scheduler = ScoreSdeVpScheduler(self.steps)
         scheduler.set_timesteps(total)
         return scheduler
@@ -167,9 +178,13 @@ class Diffusion:
             return (times * (self.steps - 1)).round().long()
         return times.long()
 
-    def _step(self, scheduler: Any, epsilon: Tensor, time: Tensor, x_t: Tensor, t: Tensor, generator: torch.Generator) -> Tensor:
+    def _step(
+        self, scheduler: Any, epsilon: Tensor, time: Tensor, x_t: Tensor, t: Tensor, generator: torch.Generator
+    ) -> Tensor:
         if self.schedule == "vp":
-            return scheduler.step_pred(epsilon, x_t, time, generator=generator)[0]  # takes epsilon, divides by std itself
+            return scheduler.step_pred(epsilon, x_t, time, generator=generator)[
+                0
+            ]  # takes epsilon, divides by std itself
         if self.schedule == "ve":
             _, sigma = self.at(t, x_t)
             return scheduler.step_pred(-epsilon / sigma, float(time), x_t, generator=generator).prev_sample

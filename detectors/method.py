@@ -35,7 +35,7 @@ class Space:
 
 
 class Method(nn.Module):
-    """Base of all methods. The class docstring of each is its card: paper, score, map, calls a sample, when to choose it."""
+    """Base of all methods. Each class docstring is a card: paper, score, map, calls a sample, when to choose it."""
 
     name: ClassVar[str] = ""
     taxonomy: ClassVar[str] = ""  # set by the registry from the folder
@@ -78,11 +78,11 @@ class Method(nn.Module):
         """Take the held-out normals into memory after calibration (makes p-values conservative). Nothing by default."""
 
     def maps(self, x: Tensor) -> Tensor:
-        """Evidence against normality: (n, channel or 1, *position). Deterministic; an item scores alone as in a batch."""
+        """Evidence against normality: (n, channel or 1, *position). Deterministic; an item scores alone as batched."""
         raise NotImplementedError(f"{type(self).__name__}.maps")
 
     def normal(self, x: Tensor, where: Tensor, seed: int = 0) -> Tensor:
-        """The nearest normal version: x with the places `where` (bool, broadcastable to x) replaced by what is expected there."""
+        """The nearest normal version: x with `where` (bool, broadcastable to x) replaced by what is expected there."""
         raise NotImplementedError(f"{type(self).__name__}.normal")
 
     def learn(self, **arrays: Tensor) -> None:
@@ -109,17 +109,23 @@ def load_learned(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     """
     missing = set(module.state_dict()) - set(state)
     if missing:
-        raise AnomalyError(f"The saved model lacks {sorted(missing)[0]!r}; it was cut short or is of another version. Fit it again.")
+        raise AnomalyError(
+            f"The saved model lacks {sorted(missing)[0]!r}; it was cut short or is of another version. Fit it again."
+        )
     for key, value in state.items():
         path, _, leaf = key.rpartition(".")
         try:
             owner = module.get_submodule(path)
         except AttributeError:
-            raise AnomalyError(f"The saved model holds {key!r}, which this version does not know. Fit it again.") from None
+            raise AnomalyError(
+                f"The saved model holds {key!r}, which this version does not know. Fit it again."
+            ) from None
         present = owner._parameters.get(leaf)
         if present is not None:
             if present.shape != value.shape:
-                raise AnomalyError(f"The saved {key!r} has shape {tuple(value.shape)}, expected {tuple(present.shape)}. Fit it again.")
+                raise AnomalyError(
+                    f"The saved {key!r} has shape {tuple(value.shape)}, expected {tuple(present.shape)}. Fit it again."
+                )
             with torch.no_grad():
                 present.copy_(value)
         else:

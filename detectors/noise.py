@@ -1,4 +1,4 @@
-"""Noise for the forward process: Gaussian, simplex-like (multi-octave) and coarse (pyramid). Knows shapes, not models."""
+"""Noise for the forward process: Gaussian, multi-octave (simplex) and coarse. Knows shapes, not models."""
 
 from __future__ import annotations
 

@@ -46,12 +46,19 @@ def save(detector: Detector, folder: Path) -> None:
     try:
         save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, scratch / WEIGHTS)
         head = {
-            "format": FORMAT, "modality": detector.modality.name, "method": detector.method_class.name, "seed": detector.seed,
-            "modality_settings": detector.modality.settings, "method_settings": detector.given,
-            "config": detector.modality.config(), "levels": [[m, v] for m, v in detector.levels.items()],
-            "members": list(detector.members), "record": detector.record, "versions": versions(),
+            "format": FORMAT,
+            "modality": detector.modality.name,
+            "method": detector.method_class.name,
+            "seed": detector.seed,
+            "modality_settings": detector.modality.settings,
+            "method_settings": detector.given,
+            "config": detector.modality.config(),
+            "levels": [[member, level] for member, level in detector.levels.items()],
+            "members": list(detector.members),
+            "record": detector.record,
+            "versions": versions(),
             "weights_sha256": _digest(scratch / WEIGHTS),
-        }  # fmt: skip
+        }
         (scratch / HEAD).write_text(json.dumps(head, indent=1, ensure_ascii=False, default=_plain))
         if folder.exists():
             if any(folder.iterdir()) and not (folder / HEAD).exists():
@@ -88,14 +95,20 @@ def load(folder: Path, device: str) -> Detector:
 
 def _head(folder: Path) -> dict[str, Any]:
     if not (folder / HEAD).is_file():
-        raise AnomalyError(f"{folder} is not a model folder: it has no {HEAD}. Make one with 'anomaly fit SOURCE --out {folder}'.")
+        raise AnomalyError(
+            f"{folder} is not a model folder: it has no {HEAD}. Make one with 'anomaly fit SOURCE --out {folder}'."
+        )
     try:
         head = json.loads((folder / HEAD).read_text())
     except (OSError, ValueError) as error:
-        raise AnomalyError(f"{folder / HEAD} cannot be read ({error}); the model was cut short. Fit it again.") from error
+        raise AnomalyError(
+            f"{folder / HEAD} cannot be read ({error}); the model was cut short. Fit it again."
+        ) from error
     if not isinstance(head, dict) or head.get("format") != FORMAT:
         found = head.get("format") if isinstance(head, dict) else None
-        raise AnomalyError(f"The model in {folder} has format {found}; this version reads format {FORMAT}. Fit it again.")
+        raise AnomalyError(
+            f"The model in {folder} has format {found}; this version reads format {FORMAT}. Fit it again."
+        )
     return head
 
 

@@ -6,7 +6,7 @@ import inspect
 import pkgutil
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from detectors.errors import AnomalyError
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from detectors.method import Method
     from detectors.modalities.base import Modality
 
+T = TypeVar("T")
 TAXONOMY = ("reconstruction", "density", "hybrid")  # the survey's taxonomy is the folder tree
 
 
@@ -35,7 +36,7 @@ def modalities() -> dict[str, type[Modality]]:
     """Every modality by name."""
     from detectors.modalities.base import Modality
 
-    return {cls.name: cls for cls in _classes("detectors.modalities", Modality)}
+    return {cls.name: cls for cls in _classes("detectors.modalities", Modality)}  # type: ignore[type-abstract]
 
 
 def method_class(name: str, modality: str) -> type[Method]:
@@ -63,8 +64,8 @@ def list_methods(modality: str | None = None) -> list[str]:
     return [name for name, cls in methods().items() if modality in cls.modalities]
 
 
-def _classes(package: str, base: type) -> list[type]:
-    found = []
+def _classes(package: str, base: type[T]) -> list[type[T]]:
+    found: list[type[T]] = []
     for info in pkgutil.iter_modules(import_module(package).__path__):
         module = import_module(f"{package}.{info.name}")
         for cls in vars(module).values():

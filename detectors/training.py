@@ -77,7 +77,7 @@ def train(
     network.to(run.device).train()
     layout = torch.channels_last if x.ndim == 4 else torch.contiguous_format
     if x.ndim == 4:
-        network.to(memory_format=layout)
+        network = network.to(memory_format=layout)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=1e-4)
     average = {name: value.detach().clone() for name, value in network.state_dict().items()}
     first = _resume(run, network, average, optimizer, steps)
@@ -136,7 +136,9 @@ def _warm_cosine(step: int, steps: int) -> float:
     return 0.02 + 0.98 * 0.5 * (1 + float(torch.cos(torch.tensor(angle))))
 
 
-def _checkpoint(run: Run, network: nn.Module, average: dict[str, Tensor], optimizer: torch.optim.Optimizer, step: int) -> None:
+def _checkpoint(
+    run: Run, network: nn.Module, average: dict[str, Tensor], optimizer: torch.optim.Optimizer, step: int
+) -> None:
     """Write all that a resumed run needs; the JSON is written last and by rename, so a cut write is never read."""
     assert run.checkpoint is not None
     run.checkpoint.mkdir(parents=True, exist_ok=True)
@@ -155,7 +157,9 @@ def _checkpoint(run: Run, network: nn.Module, average: dict[str, Tensor], optimi
             old.unlink()
 
 
-def _resume(run: Run, network: nn.Module, average: dict[str, Tensor], optimizer: torch.optim.Optimizer, steps: int) -> int:
+def _resume(
+    run: Run, network: nn.Module, average: dict[str, Tensor], optimizer: torch.optim.Optimizer, steps: int
+) -> int:
     """Load the last checkpoint, if there is one for this run, and return the step to go on from."""
     if run.checkpoint is None or not (run.checkpoint / "training.json").exists():
         return 0

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from detectors.diffusion import Diffusion
 from detectors.errors import AnomalyError
-from detectors.method import Method
+from detectors.method import Method, Space
 from detectors.scaling import share_of
 from detectors.training import Run, train
 
@@ -19,8 +21,9 @@ class DiffusionTime(Method):
     """DTE (Livernoche et al., ICLR 2024): the posterior over the diffusion time of a sample is its anomaly score.
 
     form "nonparametric": S = root mean squared distance to the k nearest normals, which is monotone in the mean of the
-    inverse-gamma posterior of the noise variance; no training. "categorical": a network sorts noised normals into `bins`
-    of noise level, S = expected bin. "inverse_gamma": it predicts the scale of InvGamma(sigma^2 | x), S = its mean.
+    inverse-gamma posterior of the noise variance; no training. "categorical": a network sorts noised normals into
+    `bins` of noise level, S = expected bin. "inverse_gamma": it predicts the scale of the posterior
+    of the noise variance, S = its mean.
     Points are cells of a picture (near the same place where pictures are aligned), whole windows, rows.
     Map: cells score themselves; in windows and rows S is shared out by the squared residual to the neighbours' mean,
     or by |dS/dx| |x - mean| for the learned forms (our choice; the paper gives none).
@@ -28,10 +31,20 @@ class DiffusionTime(Method):
     """
 
     name = "diffusion_time"
-    defaults = {"form": "nonparametric", "k": 5, "memory": 20_000, "reach": 1, "bins": 7, "width": 256, "train_steps": 600}
+    defaults = {
+        "form": "nonparametric",
+        "k": 5,
+        "memory": 20_000,
+        "reach": 1,
+        "bins": 7,
+        "width": 256,
+        "train_steps": 600,
+    }
     steps, sigma_max = 400, 1.0
+    memory: Tensor  # (m, channel, *position) remembered normals
+    mean: Tensor
 
-    def __init__(self, space, **settings) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, space: Space, **settings: Any) -> None:
         super().__init__(space, **settings)
         if self.settings["form"] not in FORMS:
             raise AnomalyError(f"form={self.settings['form']!r} is unknown; known: {', '.join(FORMS)}.")
@@ -73,7 +86,9 @@ class DiffusionTime(Method):
         shape = (-1,) + (1,) * (x.ndim - 1)
         output = network(x + level.view(shape) * noise)  # (n, outputs[, h, w])
         if self.settings["form"] == "categorical":
-            bins = (t * self.settings["bins"] // self.steps).view(-1, *(1,) * (output.ndim - 2)).expand(output[:, 0].shape)
+            bins = (
+                (t * self.settings["bins"] // self.steps).view(-1, *(1,) * (output.ndim - 2)).expand(output[:, 0].shape)
+            )
             return F.cross_entropy(output.float(), bins, reduction="none").flatten(1).mean(1)
         variance = level.view(-1, *(1,) * (output.ndim - 2)) ** 2
         shape_a = self._inverse_gamma_shape()
@@ -153,22 +168,29 @@ class TimeNet(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], width: int, outputs: int) -> None:
         super().__init__()
-        act = nn.SiLU
+        half = width // 2
+        layers: list[nn.Module]
         if len(shape) == 3:  # small receptive field: a cell is judged by its neighbourhood
-            self.layers = nn.Sequential(
-                nn.Conv2d(shape[0], width // 2, 3, padding=1), act(), nn.Conv2d(width // 2, width // 2, 3, padding=1), act(),
-                nn.Conv2d(width // 2, outputs, 1),
-            )  # fmt: skip
+            layers = [
+                nn.Conv2d(shape[0], half, 3, padding=1),
+                nn.SiLU(),
+                nn.Conv2d(half, half, 3, padding=1),
+                nn.SiLU(),
+            ]
+            layers += [nn.Conv2d(half, outputs, 1)]
         elif len(shape) == 2:
-            self.layers = nn.Sequential(
-                nn.Conv1d(shape[0], width // 2, 5, padding=2), act(), nn.Conv1d(width // 2, width // 2, 5, padding=2), act(),
-                nn.AdaptiveAvgPool1d(4), nn.Flatten(), nn.Linear(2 * width, width), act(), nn.Linear(width, outputs),
-            )  # fmt: skip
-        else:
-            self.layers = nn.Sequential(
-                nn.Linear(shape[0], width), act(), nn.Linear(width, 2 * width), act(), nn.Linear(2 * width, width), act(),
-                nn.Linear(width, outputs),
-            )  # fmt: skip
+            layers = [
+                nn.Conv1d(shape[0], half, 5, padding=2),
+                nn.SiLU(),
+                nn.Conv1d(half, half, 5, padding=2),
+                nn.SiLU(),
+            ]
+            layers += [nn.AdaptiveAvgPool1d(4), nn.Flatten(), nn.Linear(4 * half, width), nn.SiLU()]
+            layers += [nn.Linear(width, outputs)]
+        else:  # the paper's 256-512-256
+            layers = [nn.Linear(shape[0], width), nn.SiLU(), nn.Linear(width, 2 * width), nn.SiLU()]
+            layers += [nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, outputs)]
+        self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from detectors.denoiser import DenoisingMethod
 from detectors.errors import AnomalyError
-from detectors.method import Method
+from detectors.method import Method, Space
 from detectors.registry import methods
 from detectors.scaling import normal_scale
 from detectors.training import Run
@@ -57,18 +58,21 @@ class Default(Method):
     name = "default"
     defaults = {"members": None, "width": None, "depth": None, "train_steps": None, "batch_size": None}
 
-    def __init__(self, space, **settings) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, space: Space, **settings: Any) -> None:
         super().__init__(space, **settings)
         recipe = RECIPES[space.modality]
         wanted = self.settings["members"] or [m.name for m in recipe]
         wanted = wanted.split(",") if isinstance(wanted, str) else list(wanted)
         unknown = [name for name in wanted if name not in {m.name for m in recipe}]
         if unknown:
-            raise AnomalyError(f"members={unknown[0]!r} is unknown; for {space.modality}: {', '.join(m.name for m in recipe)}.")
+            raise AnomalyError(
+                f"members={unknown[0]!r} is unknown; for {space.modality}: {', '.join(m.name for m in recipe)}."
+            )
         self.recipe = tuple(m for m in recipe if m.name in wanted)
-        self.parts = nn.ModuleDict({m.name: self._make(m) for m in self.recipe})
+        made = {m.name: self._make(m) for m in self.recipe}
+        self.parts = nn.ModuleDict(made)
         owners: dict[str, DenoisingMethod] = {}
-        for part in self.parts.values():
+        for part in made.values():
             if isinstance(part, DenoisingMethod):
                 owner = owners.setdefault(part.denoiser_key, part)
                 if owner is part:
@@ -84,38 +88,39 @@ class Default(Method):
 
     @property
     def members(self) -> Mapping[str, Method]:
-        return dict(self.parts.items())
+        return {name: part for name, part in self.parts.items() if isinstance(part, Method)}
 
     @property
     def calls(self) -> int:
-        return sum(part.calls for part in self.parts.values())
+        return sum(part.calls for part in self.members.values())
 
     def build(self) -> None:
-        for part in self.parts.values():
+        for part in self.members.values():
             part.build()
 
     def fit(self, x: Tensor, run: Run) -> None:
-        for index, (name, part) in enumerate(self.parts.items()):
+        for index, (name, part) in enumerate(self.members.items()):
             count = len(self.parts)
             part.fit(x, run.part(index / count, (index + 1) / count, name))
 
     def calibrate(self, x: Tensor) -> None:
-        for name, part in self.parts.items():
+        for name, part in self.members.items():
             part.calibrate(x)
             mean, std = normal_scale(part.maps(x), self.space)
             self.learn(**{f"mean_{name}": mean, f"std_{name}": std})
 
     def absorb(self, x: Tensor) -> None:
-        for part in self.parts.values():
+        for part in self.members.values():
             part.absorb(x)
 
     def maps(self, x: Tensor) -> Tensor:
-        total = 0.0
-        for member in self.recipe:
-            z = (self.parts[member.name].maps(x) - self._buffers[f"mean_{member.name}"]) / self._buffers[f"std_{member.name}"]
-            total = total + member.weight * z
-        return total / sum(member.weight for member in self.recipe)
+        members = self.members
+        scaled = [m.weight * self._standardised(m.name, members[m.name].maps(x)) for m in self.recipe]
+        return torch.stack(scaled).sum(0) / sum(m.weight for m in self.recipe)
+
+    def _standardised(self, name: str, maps: Tensor) -> Tensor:
+        return (maps - self.get_buffer(f"mean_{name}")) / self.get_buffer(f"std_{name}")
 
     def normal(self, x: Tensor, where: Tensor, seed: int = 0) -> Tensor:
         """From the first learned member: the hybrid's own diffusion model."""
-        return next(iter(self.parts.values())).normal(x, where, seed)
+        return next(iter(self.members.values())).normal(x, where, seed)

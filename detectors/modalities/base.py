@@ -63,7 +63,7 @@ class Modality(nn.Module, ABC):
     # --- samples in ------------------------------------------------------------------------------------------------
     @abstractmethod
     def open(self, samples: Any) -> Items:
-        """Validate samples (after `fit`: also against what was fitted). Raises AnomalyError with what is wrong and where."""
+        """Validate samples (after `fit`: also against what was fitted). Raises AnomalyError: what is wrong, where."""
 
     @abstractmethod
     def select(self, items: Items, samples: Sequence[int]) -> Items:
@@ -113,11 +113,11 @@ class Modality(nn.Module, ABC):
     # --- places and normal versions ---------------------------------------------------------------------------------
     @abstractmethod
     def events(self, flags: np.ndarray, scores: np.ndarray, maps: np.ndarray, items: Items) -> list[Event]:
-        """What to report for the flagged samples (n_samples,) bool, with their places; maps are assembled and calibrated."""
+        """What to report for the flagged samples (n_samples,) bool, with places; maps are assembled and calibrated."""
 
     @abstractmethod
     def where(self, maps: np.ndarray, items: Items) -> Any:
-        """The detector's own places as masks in the samples' own form (bool), for a counterfactual without a `where`."""
+        """The detector's own places as masks in the samples' own form (bool): the `where` of a plain counterfactual."""
 
     @abstractmethod
     def holes(self, where: Any, items: Items, rows: Sequence[int]) -> Tensor:

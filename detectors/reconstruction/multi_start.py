@@ -12,14 +12,17 @@ from detectors.scaling import normal_scale
 class MultiStart(DenoisingMethod):
     """Multi-start z-ensemble (Graham et al., MICCAI 2023) in noise-free one-step form (Tebbe & Tayyub, CVPRW 2024).
 
-    For each t the input is scaled to the level t without adding noise and denoised in one call; the map is the mean over
-    t of (d_t - mu_t) / s_t with d_t = (x - x0_t)^2 and mu_t, s_t from held-out normals. Deterministic.
+    For each t the input is scaled to the level t without adding noise and denoised in one call; the map is the mean
+    over t of (d_t - mu_t) / s_t with d_t = (x - x0_t)^2 and mu_t, s_t from held-out normals. Deterministic.
     Settings: times (steps of 1000). Calls a sample: len(times).
     Choose it as the first learned method: one call a level, the best single localisation measured.
     """
 
     name = "multi_start"
     defaults = {"times": (100, 300, 500, 700, 850)}
+
+    mean: Tensor  # by level, shaped like the distances
+    std: Tensor
 
     @property
     def calls(self) -> int:

@@ -15,7 +15,7 @@ class PartialDiffusion(DenoisingMethod):
     Map: mean over `repeats` of (x - x_hat)^2, where x_hat is the reverse chain from step `start`; score: its reduction.
     Settings: start (1..999), noise "gaussian" | "simplex" | "coarse", sampler "ddim" | "ddpm" | "dpm" | "sde",
     num_inference_steps, repeats. Calls a sample: num_inference_steps x repeats.
-    Choose it when the picture of the reverse chain itself matters; for scoring alone `multi_start` is cheaper and better.
+    Choose it when the picture of the reverse chain matters; for scoring alone `multi_start` is cheaper and better.
     """
 
     name = "partial"
