@@ -20,7 +20,7 @@ import pandas as pd
 
 from detectors.errors import AnomalyError
 from detectors.readers.columns import as_series, as_table, guess_modality
-from detectors.readers.files import DATA_SUFFIXES, Raw, from_array, read_raw
+from detectors.readers.files import DATA_SUFFIXES, Raw, counted, from_array, read_raw
 from detectors.readers.images import IMAGE_SUFFIXES, as_uint8, check_images, looks_like_mask, open_image
 
 __all__ = ["MODALITIES", "Source", "open_image", "read_source"]
@@ -180,7 +180,7 @@ def _from_images(
         raise AnomalyError(f"None of the {len(paths)} images in {origin!r} can be used; the first, {name!r}, {reason}.")
     notes = [f"{count} of {len(kept)} images: {remark}." for remark, count in remarks.items()]
     if out:
-        notes.append(f"{len(out)} files were skipped (the first: {out[0][0]!r} {out[0][1]}).")
+        notes.append(f"{counted(len(out), 'file')} skipped (the first: {out[0][0]!r} {out[0][1]}).")
     digest = _digest([(names[i], paths[i].stat().st_size) for i in kept])
     return Source("image", [paths[i] for i in kept], [names[i] for i in kept], out, origin, digest, notes)
 
@@ -227,7 +227,7 @@ def _from_raw(raw: Raw, modality: str | None, what: str, origin: str, digest: st
     assert raw.frame is not None
     notes = list(raw.notes)
     if modality is None:
-        modality, reason = ("series", "its keys speak of time") if raw.series_like else guess_modality(raw.frame)
+        modality, reason = ("series", raw.series_like) if raw.series_like else guess_modality(raw.frame)
         notes.insert(0, f"Read as {'a series' if modality == 'series' else 'a table'}, as {reason}.")
     read = (as_series if modality == "series" else as_table)(raw.frame, what)
     names = read.names

@@ -59,7 +59,7 @@ def test_a_batch_goes_on_past_bad_files_and_lists_them(tmp_path: Path) -> None:
     assert "0 bytes" in reasons["empty.jpg"]
     assert "cut short" in reasons["cut.jpg"]
     assert "no image" in reasons["notes.txt"]
-    assert any("4 files were skipped" in note for note in source.notes)
+    assert any("4 files skipped" in note for note in source.notes)
 
 
 def test_masks_among_pictures_are_left_aside(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_disorder_repeats_and_gaps_are_handled_and_said(tmp_path: Path) -> None:
     assert source.samples.index.is_unique
     text = " ".join(source.notes)
     assert "sorted" in text
-    assert "1 rows repeat" in text
+    assert "1 row with a repeated" in text
     assert "the longest is 11 min after 2024-05-01T00:39:00" in text
     assert len(source.samples) == 49  # rows are dropped where they repeat, never invented
 
@@ -317,7 +317,7 @@ def test_lines_that_do_not_fit_are_left_out_and_counted(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", "\n".join(["a,b,c", *good, "1,2,3,4,5"]))
     source = read_source(path)
     assert len(source) == 60
-    assert any("1 lines" in note and "line 62" in note for note in source.notes)
+    assert any("1 line with" in note and "line 62" in note for note in source.notes)
 
 
 def test_other_encodings_are_read(tmp_path: Path) -> None:

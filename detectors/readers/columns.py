@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from detectors.errors import AnomalyError
+from detectors.readers.files import counted
 
 _TIME_NAME = re.compile(r"(^|[_\s.-])(time|timestamp|date|datetime|ts|zeit|datum)($|[_\s.-])|^t$|_at$|time$", re.I)
 _ID_NAME = re.compile(r"(^|[_\s.-])(id|uuid|guid|key|nr|no|index|row|number)$|^unnamed: ?\d+$|(?-i:[a-z]Id)$", re.I)
@@ -144,7 +145,7 @@ def as_series(frame: pd.DataFrame, what: str) -> Read:
     if stamps is not None:
         out.index = pd.DatetimeIndex(stamps, name="time")
         out = _in_order(out, what, notes)
-    _note_values(out, notes)
+    _note_values(out, what, notes)
     return Read(out, None, notes)
 
 
@@ -166,9 +167,11 @@ def _split_time(frame: pd.DataFrame, what: str, notes: list[str]) -> tuple[pd.Da
         first = int(np.flatnonzero(lost.to_numpy())[0])
         if lost.mean() > 0.05:
             raise AnomalyError(
-                f"{what}: {int(lost.sum())} rows have no readable time in {name!r} (first: row {first})."
+                f"{what}: {counted(int(lost.sum()), 'row')} without a readable time in {name!r} (first: row {first})."
             )
-        notes.append(f"{int(lost.sum())} rows without a readable time in {name!r} left out (first: row {first}).")
+        notes.append(
+            f"{counted(int(lost.sum()), 'row')} without a readable time in {name!r} left out (first: row {first})."
+        )
     if str(frame[name].dtype).endswith("UTC]") or _has_zone(frame[name]):
         notes.append(f"Times in {name!r} are shown in UTC.")
     rest = frame.loc[~lost.to_numpy()].drop(columns=[name]).reset_index(drop=True)
@@ -187,7 +190,7 @@ def _in_order(frame: pd.DataFrame, what: str, notes: list[str]) -> pd.DataFrame:
             "stand below each other; give one row per time stamp and one column per channel."
         )
     if twice.any():
-        notes.append(f"{int(twice.sum())} rows repeat a time stamp; the last of each was kept.")
+        notes.append(f"{counted(int(twice.sum()), 'row')} with a repeated time stamp; the last of each was kept.")
         frame = frame[~twice]
     steps = _steps(pd.DatetimeIndex(frame.index))
     usual = float(np.median(steps)) if len(steps) else 0.0
@@ -195,7 +198,7 @@ def _in_order(frame: pd.DataFrame, what: str, notes: list[str]) -> pd.DataFrame:
     if len(gaps):
         worst = gaps[np.argmax(steps[gaps])]
         notes.append(
-            f"Time has {len(gaps)} gaps against the usual step of {_span(usual)}; "
+            f"Time has {counted(len(gaps), 'gap')} against the usual step of {_span(usual)}; "
             f"the longest is {_span(steps[worst])} after {frame.index[worst].isoformat()}."
         )
     return frame
@@ -243,7 +246,7 @@ def as_table(frame: pd.DataFrame, what: str) -> Read:
     if not columns:
         raise AnomalyError(f"{what} has no column left to judge a row by.")
     out = pd.DataFrame(columns)
-    _note_values(out, notes)
+    _note_values(out, what, notes)
     return Read(out, names, notes)
 
 
@@ -327,22 +330,23 @@ def _numeric(column: pd.Series, notes: list[str]) -> pd.Series | None:
             # all missing: a sensor that said nothing is still a channel; words are not
             return number if len(known) == 0 else None
         if len(odd):
-            notes.append(
-                f"{len(odd)} values of {str(column.name)!r} are no numbers ({_quoted(list(odd.unique()))}): missing."
-            )
+            words = _quoted(list(odd.unique()))
+            notes.append(f"{counted(len(odd), 'value')} of {str(column.name)!r} no number ({words}): missing.")
     infinite = np.isinf(number.to_numpy())
     if infinite.any():
-        notes.append(f"{int(infinite.sum())} infinite values of {str(column.name)!r} are read as missing.")
+        notes.append(f"{counted(int(infinite.sum()), 'infinite value')} of {str(column.name)!r} read as missing.")
         number = number.mask(infinite)
     return number
 
 
-def _note_values(frame: pd.DataFrame, notes: list[str]) -> None:
+def _note_values(frame: pd.DataFrame, what: str, notes: list[str]) -> None:
     missing = frame.isna().sum()
+    if missing.sum() == frame.size:
+        raise AnomalyError(f"{what} holds no value at all: every cell is missing.")
     if missing.sum():
         worst = missing.idxmax()
         notes.append(
-            f"{int(missing.sum())} values are missing ({100 * missing.sum() / frame.size:.2g}%), "
+            f"{counted(int(missing.sum()), 'value')} missing ({100 * missing.sum() / frame.size:.1f}%), "
             f"most in {worst!r} ({int(missing.max())})."
         )
     constant = [str(name) for name in frame.columns if frame[name].nunique() <= 1]

@@ -35,7 +35,7 @@ class Raw:
     frame: pd.DataFrame | None
     array: np.ndarray | None = None  # 3 or 4 dimensions: pictures
     notes: list[str] = field(default_factory=list)
-    series_like: bool = False  # the file's own keys speak of a series
+    series_like: str = ""  # why the file itself speaks of a series; "" if it does not
 
 
 def read_raw(path: Path, key: str | None = None) -> Raw:
@@ -58,6 +58,8 @@ def read_raw(path: Path, key: str | None = None) -> Raw:
 
             return Raw(pyarrow.parquet.read_table(path).to_pandas())
         if suffix == ".npz":
+            if not zipfile.is_zipfile(path):
+                raise AnomalyError(f"The file {path.name!r} is damaged or cut short: it is no .npz archive.")
             return _read_npz(path, key)
         if suffix == ".npy":
             return from_array(np.load(path, allow_pickle=False), path.name)
@@ -68,14 +70,16 @@ def read_raw(path: Path, key: str | None = None) -> Raw:
         raise AnomalyError(f"The file {path.name!r} may not be read (permission denied).") from None
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, csv.Error) as error:
         # pandas, pyarrow, numpy and json all raise kinds of these for a damaged file
-        said = (str(error).strip().splitlines() or ["no data"])[0][:120]
+        said = (str(error).strip().splitlines() or ["no data"])[0][:120].rstrip(".")
+        if "allow_pickle" in said:
+            said = "it holds pickled Python objects, which are never opened; save plain numbers"
         raise AnomalyError(f"The file {path.name!r} cannot be read as {suffix[1:]}: {said}.") from None
 
 
 def from_array(array: np.ndarray, what: str, names: list[str] | None = None) -> Raw:
     """A numeric array as a frame, one column per channel ("x1", "x2", ... without names); pictures as given."""
-    if array.dtype == object or array.dtype.names is not None:
-        raise AnomalyError(f"{what} holds Python objects, not plain numbers; save it as numbers, CSV or Parquet.")
+    if array.dtype.names is not None:
+        raise AnomalyError(f"{what} holds records, not plain numbers; save it as numbers, CSV or Parquet.")
     if array.ndim in (3, 4) and array.dtype == np.uint8:
         return Raw(None, array=array)
     if array.ndim not in (1, 2):
@@ -85,7 +89,14 @@ def from_array(array: np.ndarray, what: str, names: list[str] | None = None) -> 
     columns = array.reshape(len(array), -1)
     if names is None or len(names) != columns.shape[1]:
         names = ["value"] if array.ndim == 1 else [f"x{i + 1}" for i in range(columns.shape[1])]
-    return Raw(pd.DataFrame(columns, columns=names), series_like=array.ndim == 1)
+    return Raw(
+        pd.DataFrame(columns, columns=names), series_like="it is one column of numbers" if array.ndim == 1 else ""
+    )
+
+
+def counted(number: int, noun: str) -> str:
+    """ "1 row", "3 rows"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 # ---------------------------------------------------------------- csv and tsv
@@ -141,7 +152,7 @@ def _note_bad_lines(path: Path, frame: pd.DataFrame, warned: list[str], notes: l
     first = bad[0].removeprefix("Skipping ")
     if len(bad) > 0.05 * (len(frame) + len(bad)):
         raise AnomalyError(f"The file {path.name!r} is no regular table: {len(bad)} lines do not fit ({first}).")
-    notes.append(f"{len(bad)} lines with too many fields were left out ({first}).")
+    notes.append(f"{counted(len(bad), 'line')} with too many fields left out ({first}).")
 
 
 def _encoding(path: Path, head: bytes, notes: list[str]) -> str:
@@ -208,7 +219,10 @@ def _read_npz(path: Path, key: str | None) -> Raw:
     )
     if raw.frame is not None and stamps is not None:
         raw.frame.insert(0, "time", stamps)
-    raw.series_like |= stamps is not None or {"train", "test"} <= set(shapes)
+    if stamps is not None or {"train", "test"} <= set(shapes):
+        raw.series_like = (
+            "its arrays speak of time" if stamps is not None else "it has train and test beside each other"
+        )
     return raw
 
 
