@@ -75,9 +75,9 @@ class Calibration:
         if not len(self.scores):
             return float("inf")
         grid = self.p_value(self.scores)
-        inside = self.scores[grid <= alpha]
-        if len(inside):
-            return float(inside[0])
+        inside = np.nonzero(grid <= alpha)[0]
+        if len(inside):  # p steps just above the normal before
+            return float(np.nextafter(self.scores[inside[0] - 1], np.inf)) if inside[0] else float(self.scores[0])
         top = float(self.scores[-1])
         if not np.isfinite(self.start):
             return float("inf")

@@ -21,6 +21,7 @@ from detectors.noise import make_noise
 
 Objective = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]  # (network, x, noise, t) -> one loss an item
 Progress = Callable[[float, str], None]
+TELL_SECONDS = 0.5  # least time between two progress messages
 
 
 def silent(fraction: float, message: str) -> None:
@@ -104,7 +105,7 @@ def train(
         for name, value in network.state_dict().items():
             if value.dtype.is_floating_point:
                 average[name].lerp_(value.detach(), 1 - decay)
-        if time.monotonic() - told > 0.5:
+        if time.monotonic() - told > TELL_SECONDS:
             told = time.monotonic()
             rate = (told - began) / (step + 1 - first)
             run.progress(step / steps, f"{message}: step {step + 1} of {steps}, {rate * (steps - step - 1):.0f} s left")

@@ -1,0 +1,77 @@
+"""p-values: valid on normals, small beyond them, honest where few normals were held out."""
+
+import numpy as np
+import pytest
+
+from detectors.calibration import Calibration, benjamini_hochberg
+
+RNG = np.random.default_rng
+
+
+def test_p_values_of_normals_are_uniform():
+    rng = RNG(0)
+    p = Calibration(rng.normal(size=2000)).p_value(rng.normal(size=4000))
+    for alpha in (0.01, 0.05, 0.2):
+        assert (p <= alpha).mean() == pytest.approx(alpha, abs=3 * (alpha / 2000) ** 0.5 + 0.005)
+
+
+@pytest.mark.parametrize("draw", [lambda r, n: r.normal(size=n), lambda r, n: r.exponential(size=n)])
+def test_few_normals_still_allow_a_small_alpha_without_many_false_alarms(draw):
+    rates = []
+    for seed in range(60):
+        rng = RNG(seed)
+        rates.append((Calibration(draw(rng, 43)).p_value(draw(rng, 2000)) <= 0.01).mean())
+    assert 0.002 < np.mean(rates) < 0.02
+
+
+def test_p_falls_with_the_score_and_joins_at_the_largest_normal():
+    calibration = Calibration(RNG(1).normal(size=60))
+    grid = np.linspace(-4, 30, 500)
+    p = calibration.p_value(grid)
+    assert (np.diff(p) <= 1e-12).all()
+    top = calibration.scores[-1]
+    assert calibration.p_value(np.array([top + 1e-9]))[0] == pytest.approx(1 / 61, rel=1e-3)
+    assert calibration.extrapolated(np.array([top, top + 1])).tolist() == [False, True]
+
+
+def test_correlated_scores_count_as_blocks():
+    scores = np.repeat(RNG(2).normal(size=50), 20)
+    assert Calibration(scores, block=20).p_value(np.array([scores.max()]))[0] == pytest.approx(2 / 51, rel=0.01)
+
+
+def test_too_few_normals_give_no_tail():
+    calibration = Calibration(RNG(3).normal(size=9))
+    assert calibration.p_value(np.array([100.0]))[0] == pytest.approx(0.1)
+    assert calibration.threshold(0.01) == float("inf")
+
+
+@pytest.mark.parametrize("alpha", [0.2, 0.05, 0.01, 1e-4])
+def test_the_threshold_is_where_p_reaches_alpha(alpha):
+    calibration = Calibration(RNG(4).normal(size=200))
+    at = calibration.threshold(alpha)
+    assert calibration.p_value(np.array([at * 1.0001 + 1e-9]))[0] <= alpha * 1.01
+    assert calibration.p_value(np.array([at - 0.05]))[0] > alpha
+
+
+def test_missing_scores_are_never_flagged():
+    assert Calibration(RNG(5).normal(size=50)).p_value(np.array([np.nan]))[0] == 1.0
+
+
+def test_labels_of_normals_raise_the_threshold():
+    calibration = Calibration(RNG(6).normal(size=100))
+    assert calibration.with_scores(np.array([4.0, 5.0, 6.0])).threshold(0.02) > calibration.threshold(0.02)
+
+
+def test_false_discoveries_stay_below_the_asked_rate():
+    rng = RNG(7)
+    shares = []
+    for _ in range(200):
+        p = np.concatenate([rng.uniform(size=90), rng.uniform(0, 1e-4, size=10)])
+        flags = benjamini_hochberg(p, 0.1)
+        assert flags[90:].all()
+        shares.append(flags[:90].sum() / max(1, flags.sum()))
+    assert np.mean(shares) < 0.12
+
+
+def test_nothing_is_flagged_where_nothing_is_odd():
+    assert not benjamini_hochberg(RNG(8).uniform(0.2, 1, size=100), 0.05).any()
