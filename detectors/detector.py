@@ -5,6 +5,9 @@ Reads top to bottom like the flow: samples -> tensors -> maps -> scores -> p-val
 
 from __future__ import annotations
 
+import hashlib
+import json
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -93,8 +96,13 @@ class Detector:
         if contamination:
             fit_rows, held_rows = (self._reject(items, rows, fit_rows, contamination) for rows in (fit_rows, held_rows))
         x = torch.cat(list(self._encoded(items, fit_rows)))
-        method = self.method_class(self.modality.space, **self.given).to(self.device)
-        method.fit(x, run.part(0.2, 0.9, "method"))
+        data_hash = self._data_hash(x)
+        if run.checkpoint is not None:  # a checkpoint serves the same data, settings and seed only
+            run.checkpoint = run.checkpoint / data_hash[:16]
+        with torch.random.fork_rng():  # networks are initialised from the global generator: seed it, leave it as it was
+            torch.manual_seed(self.seed)
+            method = self.method_class(self.modality.space, **self.given).to(self.device)
+            method.fit(x, run.part(0.2, 0.9, "method"))
         self.method = method
         self._calibrate(items, held_rows, run.part(0.9, 1.0))
         self.record = {
@@ -102,10 +110,19 @@ class Detector:
             "n_fit": len(fit_rows),
             "n_calibration": len(held_rows),
             "contamination": contamination,
+            "data_hash": data_hash,
             "fit_seconds": round(time.monotonic() - began, 2),
         }
+        if run.checkpoint is not None:
+            shutil.rmtree(run.checkpoint, ignore_errors=True)
         run.progress(1.0, "fitted")
         return self
+
+    def _data_hash(self, x: Tensor) -> str:
+        """SHA-256 over the encoded normals, the settings and the seed: what the fitted weights depend on."""
+        digest = hashlib.sha256(json.dumps([self.seed, self.modality.settings, self.given], default=str).encode())
+        digest.update(x.detach().cpu().float().numpy().tobytes())
+        return digest.hexdigest()
 
     def _reject(self, items: Items, rows: list[int], reference: list[int], contamination: float) -> list[int]:
         """`rows` without the share that a Gaussian fitted on `reference` finds oddest."""
