@@ -10,6 +10,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,15 @@ def load_detector(folder: str | Path, *, device: str = "auto") -> Detector:
     from detectors.persistence import load
 
     return load(Path(folder), device)
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What a detector says about all of a batch."""
+
+    scores: np.ndarray  # (n_samples,)
+    p_values: np.ndarray  # (n_samples,)
+    detections: list[Detection]
 
 
 class Detector:
@@ -201,19 +211,30 @@ class Detector:
         alpha: the p-value from which a sample is flagged; fdr: instead, the false-discovery rate of the whole batch
         (Benjamini-Hochberg). Raises AnomalyError for values outside (0, 1).
         """
+        return self.assess(samples, alpha, fdr, member, progress).detections
+
+    def assess(
+        self,
+        samples: Any,
+        alpha: float = 0.01,
+        fdr: float | None = None,
+        member: str | None = None,
+        progress: Progress | None = None,
+    ) -> Assessment:
+        """`detect` with the scores and p-values of all samples, from one pass over them."""
         for name, value in (("alpha", alpha), ("fdr", fdr)):
             if value is not None and not 0 < value < 1:
                 raise AnomalyError(f"{name}={value} must lie between 0 and 1.")
-        tell = progress or silent
         items = self._open(samples)
-        maps = self._assembled(items, member, progress=tell)
+        maps = self._assembled(items, member, progress=progress or silent)
         scores = self.modality.score(maps)
         p_values = self.calibrations[member].p_value(scores)
         flags = benjamini_hochberg(p_values, fdr) if fdr is not None else p_values <= alpha
         if not flags.any():
-            return []
+            return Assessment(scores, p_values, [])
         events = self.modality.events(flags, scores, maps / self.levels[member], items)
-        return self._detections(events, items, maps, scores, p_values, alpha if fdr is None else fdr, member)
+        level = alpha if fdr is None else fdr
+        return Assessment(scores, p_values, self._detections(events, items, maps, scores, p_values, level, member))
 
     def _detections(
         self,
