@@ -162,6 +162,14 @@ def pair(observed: Picture, expected: Picture) -> Image.Image:
     return canvas
 
 
+def heat_thumbnail(picture: Picture, anomaly_map: np.ndarray, size: tuple[int, int] = (88, 66)) -> bytes:
+    """The input under its map as a thumbnail, without boxes: they would hide what is small."""
+    image = load_picture(picture)
+    image.thumbnail((size[0] * 3, size[1] * 3))
+    layer = heat_layer(anomaly_map, image.size)
+    return thumbnail(Image.alpha_composite(image.convert("RGBA"), layer), size)
+
+
 def thumbnail(picture: Picture, size: tuple[int, int] = (88, 66)) -> bytes:
     """A small WebP that fills `size` (width, height), cut at the longer side."""
     image = load_picture(picture)

@@ -1,0 +1,228 @@
+"""The page: a queue of findings, the finding in hand, and the talk about it, on Gradio.
+
+Draws the layout and wires its events to the handlers of `chat_page`; serves it. Nothing leaves the machine: analytics
+are off, fonts and scripts are local, and no file of the store is handed out (pictures travel inside the HTML).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import os
+import socket
+from importlib import resources
+from typing import Any
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before the import: Gradio looks at it once
+
+import gradio as gr
+
+from assistant.chat_data import data_tab, runs_table
+from assistant.chat_page import Page, Session, told
+from assistant.chat_view import view
+from assistant.pipeline import Workspace
+from detectors.errors import AnomalyError
+
+MAX_UPLOAD = "2gb"
+_QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+_FILTERS_JS = """
+let timer;
+const send = () => trigger('submit', Object.fromEntries(new FormData(element.querySelector('form'))));
+element.addEventListener('change', (event) => { if (event.target.tagName === 'SELECT') send(); });
+element.addEventListener('input', (event) => {
+  if (event.target.type === 'search') { clearTimeout(timer); timer = setTimeout(send, 250); }
+});"""
+_QUEUE_JS = """
+element.addEventListener('click', (event) => {
+  const page = event.target.closest('[data-page]'), card = event.target.closest('[data-finding]');
+  if (page && !page.disabled) trigger('click', { page: Number(page.dataset.page) });
+  if (!card) return;
+  element.querySelectorAll('[aria-current]').forEach((other) => other.removeAttribute('aria-current'));
+  card.setAttribute('aria-current', 'true');
+  document.dispatchEvent(new Event('finding-opened'));
+  trigger('click', { finding: card.dataset.finding });
+});"""
+_HEAD_JS = """
+element.addEventListener('click', (event) => {
+  const label = event.target.closest('[data-label]'), report = event.target.closest('[data-report]');
+  if (label) trigger('click', { label: label.dataset.label });
+  if (report) trigger('submit', {});
+});"""
+_TALK_JS = """
+element.addEventListener('change', (event) => trigger('select', { thread: event.target.value }));
+element.addEventListener('click', (event) => {
+  if (event.target.closest('[data-thread]')) trigger('select', { thread: 'new' });
+});"""
+_SUGGEST_JS = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-ask]');
+  if (button) trigger('select', { ask: button.dataset.ask });
+});"""
+_DOWNLOAD_JS = (
+    "() => setTimeout(() => document.querySelector('#report-file a, #report-file button, a#report-file')?.click(), 150)"
+)
+
+
+def build(workspace: Workspace, llm: str = "narrator", local_paths: bool = True) -> gr.Blocks:
+    """The page as Gradio blocks, to be served with `options()`."""
+    page = Page(workspace, llm)
+    name = hashlib.sha256(str(workspace.store.root).encode()).hexdigest()[:16]
+    with gr.Blocks(title="Anomaly assistant", analytics_enabled=False, fill_width=True) as blocks:
+        session = gr.State(Session())
+        kept = gr.BrowserState({"threads": []}, storage_key=f"anomaly-{name}", secret=name)
+        own("", "top", value=view("top", str(workspace.store.root)))
+        with gr.Tabs(elem_id="page-tabs") as tabs:
+            with gr.Tab("Findings", id="findings"):
+                parts = bench()
+            with gr.Tab("Data", id="data-tab"):
+                runs, outcome = data_tab(workspace, local_paths, told)
+        wire(page, blocks, session, kept, parts)
+        blocks.load(lambda: runs_table(workspace), None, runs, **_QUIET)
+        opened = [session, parts["filters"], parts["queue"], *(parts[key] for key in HAND)]
+        for table in (runs, outcome):
+            table.select(page.run_opened, session, opened, **_QUIET).then(
+                lambda: gr.Tabs(selected="findings"), None, tabs, **_QUIET
+            )
+    return blocks
+
+
+HAND = ("head", "stage", "plot", "parts")
+
+
+def own(js: str, name: str, value: str = "") -> gr.HTML:
+    """A part of the page that we draw ourselves."""
+    return gr.HTML(value, elem_id=name, elem_classes="own", js_on_load=js or None, apply_default_css=False)
+
+
+def bench() -> dict[str, Any]:
+    """The three columns: queue, finding, talk."""
+    parts: dict[str, Any] = {}
+    with gr.Row(elem_id="bench"):
+        with gr.Column(elem_id="left"):
+            parts["filters"] = own(_FILTERS_JS, "filters")
+            parts["queue"] = own(_QUEUE_JS, "queue")
+        with gr.Column(elem_id="centre"):
+            parts["head"] = own(_HEAD_JS, "head")
+            parts["stage"] = own("", "stage")
+            parts["plot"] = gr.Plot(elem_id="plot", show_label=False, container=False, visible=False)
+            parts["parts"] = own("", "parts")
+            parts["drawer"] = own("", "drawer")
+            parts["bridge"] = own(resource("page.js"), "bridge")
+            parts["report"] = gr.DownloadButton("report", elem_id="report-file", elem_classes="offstage")
+        with gr.Column(elem_id="right"):
+            parts["talk_head"] = own(_TALK_JS, "talk-head")
+            parts["talk"] = gr.Chatbot(
+                elem_id="talk", show_label=False, height=None, buttons=["copy"], layout="bubble", feedback_options=None,
+                latex_delimiters=[], allow_tags=False, group_consecutive_messages=True, container=False,
+                placeholder="Ask about the finding in hand, or about the whole run.",
+            )  # fmt: skip
+            parts["suggestions"] = own(_SUGGEST_JS, "suggestions")
+            parts["box"] = gr.Textbox(
+                elem_id="ask", show_label=False, label="Question", placeholder="Ask about what was found …", lines=1,
+                max_lines=6, max_length=4000, submit_btn=True, stop_btn=False, container=False,
+            )  # fmt: skip
+    return parts
+
+
+def wire(page: Page, blocks: gr.Blocks, session: gr.State, kept: gr.BrowserState, parts: dict[str, Any]) -> None:
+    """Connect the events of the findings tab."""
+    hand = [parts[key] for key in HAND]
+    talk = [parts["talk_head"], parts["talk"], parts["suggestions"]]
+    queue = [session, parts["queue"], *hand]
+    expected = {"fn": page.normal_version, "inputs": session, "outputs": [parts["stage"], parts["plot"]], **_QUIET}
+    expected |= {"concurrency_limit": 2, "trigger_mode": "always_last"}
+
+    blocks.load(page.load, kept, [session, parts["filters"], parts["queue"], *hand, *talk], **_QUIET).then(**expected)
+    parts["filters"].submit(page.filtered, session, queue, **_QUIET).then(**expected)
+    parts["queue"].click(page.picked, session, queue, **_QUIET, concurrency_limit=16).then(**expected)
+    parts["head"].click(page.labelled, session, [session, parts["queue"], parts["head"]], **_QUIET)
+    parts["head"].submit(page.report, session, parts["report"], api_visibility="private").then(
+        js=_DOWNLOAD_JS, **_QUIET
+    )
+    cited = [session, parts["drawer"], parts["filters"], parts["queue"], *hand]
+    parts["bridge"].select(page.cited, session, cited, **_QUIET, concurrency_limit=16).then(**expected)
+    parts["bridge"].clear(lambda: "", None, parts["drawer"], **_QUIET)
+
+    said = [parts["box"], parts["talk"], parts["suggestions"], session, kept]
+    asking = {"concurrency_limit": 8, "concurrency_id": "ask", **_QUIET}
+    typed = parts["box"].submit(page.ask, [parts["box"], session, kept], said, **asking)
+    offered = parts["suggestions"].select(page.offered, [session, kept], said, **asking)
+    parts["box"].stop(page.stopped, session, said[:3], cancels=[typed, offered], **_QUIET)
+    parts["talk_head"].select(page.conversation, [session, kept], [session, *talk], **_QUIET)
+
+
+def resource(name: str) -> str:
+    """A text of the page that comes with the package."""
+    return resources.files("assistant").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def options() -> dict[str, Any]:
+    """How the page is served: its look, and what it keeps closed."""
+    return {
+        "theme": gr.themes.Base(
+            font=["system-ui", "Segoe UI", "Helvetica Neue", "Arial", "sans-serif"],
+            font_mono=["ui-monospace", "DejaVu Sans Mono", "monospace"],
+            radius_size="sm", spacing_size="sm", text_size="sm", primary_hue="blue", neutral_hue="slate",
+        ),
+        "css": resource("page.css"),
+        "footer_links": [],
+        "allowed_paths": [],
+        "max_file_size": MAX_UPLOAD,
+        "enable_monitoring": False,
+        "share": False,
+        "ssr_mode": False,
+        "pwa": False,
+        "mcp_server": False,
+        "run_history": False,
+        "quiet": True,
+    }  # fmt: skip
+
+
+def serve(
+    workspace: Workspace,
+    llm: str = "narrator",
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    open_browser: bool = False,
+    block: bool = True,
+) -> str:
+    """Serve the page and, unless told otherwise, wait until it is stopped; the address is given back.
+
+    Args:
+        host: 127.0.0.1 shows the page to this machine alone; elsewhere, readers may not name paths of this machine.
+
+    Raises:
+        AnomalyError: the port is in use, or the address is not one of this machine's.
+    """
+    check_port(host, port)
+    blocks = build(workspace, llm, local_paths=is_loopback(host))
+    blocks.queue(default_concurrency_limit=8, max_size=256)
+    _, address, _ = blocks.launch(
+        server_name=host, server_port=port, inbrowser=open_browser, prevent_thread_lock=True, **options()
+    )
+    if block:
+        blocks.block_thread()
+    return str(address)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address reaches this machine alone."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_port(host: str, port: int) -> None:
+    """Say in one sentence what is wrong with an address, before anything is built."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", None) or str(error)
+            raise AnomalyError(
+                f"The page cannot be served at {host}:{port} ({why}); choose another --port or --host."
+            ) from error

@@ -1,0 +1,145 @@
+"""Turns the assistant's events into chat messages: folded tool calls, streamed sentences, what was removed and why.
+
+Knows events, answers and Markdown; not gradio, the store or language models. Messages are plain dictionaries in the
+form that gr.Chatbot takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from html import escape
+from typing import Any
+
+from assistant.agent import Done, StepDone, StepStarted, Token
+from assistant.chat_view import linked, seal
+from assistant.evidence import Answer, Claim, Evidence, Step, render
+from assistant.records import Exchange
+from assistant.words import arguments_text, markdown
+
+Message = dict[str, Any]
+Picture = Callable[[str], str]  # a path of the store → an address for an `img`
+_LINES = 40  # lines of a folded tool result; all of it stands behind its evidence id
+_PICTURES = 2  # shown with one answer
+
+
+def asked(question: str) -> Message:
+    """The reader's own words; they are shown as they were typed."""
+    return {"role": "user", "content": markdown(question)}
+
+
+def stream(events: Iterable[Any], picture: Picture) -> Iterator[tuple[list[Message], Answer | None]]:
+    """The messages of one answer as they grow; the last item carries the finished `Answer`."""
+    steps: list[Message] = []
+    waiting: list[tuple[str, str, Message]] = []
+    seen: dict[str, Evidence] = {}
+    text = ""
+    for event in events:
+        if isinstance(event, StepStarted):
+            message = folded(event.tool, event.arguments)
+            waiting.append((event.tool, arguments_text(event.arguments), message))
+            steps.append(message)
+        elif isinstance(event, StepDone):
+            message = take(waiting, event.step) or append(steps, folded(event.step.tool, event.step.arguments))
+            message.update(done(event.step, event.evidence))
+            if event.evidence is not None:
+                seen[event.evidence.id] = event.evidence
+        elif isinstance(event, Token):
+            text += event.text
+        elif isinstance(event, Done):
+            shown = [path for name in cited(event.answer) if name in seen for path in seen[name].pictures]
+            yield (
+                [*steps, *closing(event.answer, [picture(path) for path in dict.fromkeys(shown)][:_PICTURES])],
+                event.answer,
+            )
+            return
+        yield [*steps, *([spoken(text)] if text else [])], None
+
+
+def retold(exchanges: Sequence[Exchange]) -> list[Message]:
+    """An earlier conversation, from the store."""
+    messages: list[Message] = []
+    for exchange in exchanges:
+        answer = Answer.from_dict(exchange.answer)
+        messages.append(asked(exchange.question))
+        messages += [{**folded(step.tool, step.arguments), **done(step, None)} for step in answer.steps]
+        messages += closing(answer, [])
+    return messages
+
+
+def folded(tool: str, arguments: dict[str, Any]) -> Message:
+    """A tool call under way, folded in."""
+    title = f"{markdown(tool)} · {markdown(arguments_text(arguments))}" if arguments_text(arguments) else markdown(tool)
+    return {"role": "assistant", "content": "", "metadata": {"title": title, "status": "pending"}}
+
+
+def done(step: Step, evidence: Evidence | None) -> Message:
+    """What changes in a folded call once it is done: its time, its evidence, its facts."""
+    title = folded(step.tool, step.arguments)["metadata"]["title"]
+    if step.status != "ok":
+        title += f" · {step.status.replace('_', ' ')}"
+    lines = render(evidence).splitlines()[1:] if evidence else []
+    rest = f"\n… {len(lines) - _LINES} more" if len(lines) > _LINES else ""
+    facts = f"<pre>{escape(chr(10).join(lines[:_LINES]) + rest)}</pre>" if lines else ""
+    mark = f"{linked(f'[{step.evidence}]')}\n\n" if step.evidence else ""
+    metadata = {"title": title, "status": "done", "duration": round(step.seconds, 2)}
+    return {"content": mark + facts, "metadata": metadata}
+
+
+def spoken(text: str) -> Message:
+    """Verified sentences."""
+    return {"role": "assistant", "content": linked(text)}
+
+
+def thinking() -> Message:
+    """Shown until the first tool is called."""
+    return {"role": "assistant", "content": '<span class="thinking">Looking …</span>'}
+
+
+def failed(reason: str) -> Message:
+    """What is said where no answer came."""
+    return {"role": "assistant", "content": f'<span class="notice">{escape(reason)}</span>'}
+
+
+def closing(answer: Answer, pictures: Sequence[str]) -> list[Message]:
+    """The finished answer: notices, text, pictures, how it was checked, and the claims that were dropped."""
+    notices = "".join(f'<span class="notice">{escape(notice)}</span>' for notice in answer.notices)
+    shots = "".join(f'<img class="shot" src="{address}" alt="Picture cited in the answer">' for address in pictures)
+    body = "\n\n".join(piece for piece in (notices, linked(answer.text), shots, seal(answer)) if piece)
+    messages = [{"role": "assistant", "content": body}]
+    if answer.removed:
+        title = f"{len(answer.removed)} statement{'s' * (len(answer.removed) > 1)} removed: no evidence for it"
+        messages.append(
+            {
+                "role": "assistant",
+                "content": "\n".join(f"- {removed(claim)}" for claim in answer.removed),
+                "metadata": {"title": title, "status": "done"},
+            }
+        )
+    return messages
+
+
+def removed(claim: Claim) -> str:
+    """A dropped claim, struck out, with the reason."""
+    reason = f" {markdown(claim.reason)}" if claim.reason else ""
+    return f"<s>{escape(claim.text)}</s>{reason}"
+
+
+def cited(answer: Answer) -> list[str]:
+    """Evidence ids of an answer, in the order of its claims."""
+    return list(dict.fromkeys(name for claim in answer.claims for name in claim.evidence))
+
+
+def take(waiting: list[tuple[str, str, Message]], step: Step) -> Message | None:
+    """The folded message of a call that has finished; calls may finish in any order."""
+    arguments = arguments_text(step.arguments)
+    for place, (tool, given, message) in enumerate(waiting):
+        if tool == step.tool and given == arguments:
+            del waiting[place]
+            return message
+    return None
+
+
+def append(messages: list[Message], message: Message) -> Message:
+    """Add a message and hand it back."""
+    messages.append(message)
+    return message

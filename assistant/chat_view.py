@@ -1,0 +1,179 @@
+"""Turns records into the page's HTML: the queue, the finding in hand, evidence, suggestions.
+
+Knows records, words and templates; not the store, tools, gradio or detectors. Names come from data: the templates
+escape every value, and text for the chat's Markdown goes through `plain`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from assistant import figures
+from assistant.evidence import Answer, Evidence, Step, format_number
+from assistant.records import STATES, Finding, Run
+from assistant.words import arguments_text, data_uri, number, place, run_title, span, templates, title, when
+
+ORDERS = (("p_value", "p-value"), ("score", "score"), ("index", "position"), ("created", "latest"))
+STATE_CHOICES = (("", "all"), *((state, state) for state in STATES))
+_FACTS_SHOWN = 160  # rows of an evidence panel; the rest stays in the store
+_EVIDENCE = re.compile(r"\[(E\d+)\]")
+
+
+def view(macro: str, *arguments: Any, **named: Any) -> str:
+    """One part of the page, by the name of its macro in views.html.jinja."""
+    return str(getattr(templates().get_template("views.html.jinja").module, macro)(*arguments, **named))
+
+
+# --- the queue ----------------------------------------------------------------------------------------------------
+
+
+def filters(runs: Sequence[Run], run: str | None, filter_: Mapping[str, Any]) -> str:
+    """The bar above the queue."""
+    choices = [{"id": r.id, "title": run_title(r), "found": f"{r.n_flagged:,} findings"} for r in runs]
+    return view("filters", choices, run, STATE_CHOICES, ORDERS, filter_)
+
+
+def card(finding: Finding, thumb: str) -> dict[str, Any]:
+    """What a card of the queue shows; `thumb` is HTML made by `thumb_of`."""
+    strength = min(1.0, -math.log10(max(finding.p_value, 1e-12)) / 6)
+    return {
+        "id": finding.id,
+        "sample": finding.sample,
+        "title": title(finding),
+        "modality": finding.modality,
+        "state": finding.state,
+        "p": format_number(finding.p_value),
+        "place": place(finding),
+        "strength": f"{100 * strength:.0f}",
+        "thumb": Markup(thumb),  # noqa: S704 - own SVG or an image of our own encoding
+    }
+
+
+def thumb_of(finding: Finding, picture: bytes | None = None, signal: np.ndarray | None = None, band: Any = None) -> str:
+    """A card's picture as HTML: an image, a sparkline, or the bars of the leading features."""
+    if picture is not None:
+        return f'<img src="{data_uri(picture)}" alt="" width="88" height="66">'
+    if signal is not None:
+        return figures.sparkline(signal, band)
+    bars = "".join(
+        f'<span class="mini"><i style="width:{100 * part["share"]:.0f}%"></i>'
+        f"<em>{escape(str(part['name']))}</em></span>"
+        for part in finding.parts[:3]
+    )
+    return f'<span class="minis">{bars}</span>'
+
+
+# --- the finding in hand ------------------------------------------------------------------------------------------
+
+
+def head(finding: Finding, run: Run) -> str:
+    """Name, state, actions and the strip of facts."""
+    tail = "beyond every calibration score: read off the fitted tail" if finding.extrapolated else ""
+    named = {"image": "place", "series": "channels"}.get(finding.modality, "features")
+    facts = [
+        ("p-value", format_number(finding.p_value) + (" ≈" if finding.extrapolated else ""), tail),
+        ("alpha", format_number(finding.alpha), "flagged when the p-value is at most alpha"),
+        ("score", format_number(finding.score), "higher is more anomalous; compare p-values, not scores"),
+        (named, place(finding), ""),
+        ("run", f"{run.id} · {run_title(run)}", f"{run.source}, {run.method}"),
+        ("detected", when(finding.created)[:16], ""),
+    ]
+    if finding.incident:
+        facts.append(("incident", finding.incident, ""))
+    if finding.note:
+        facts.append(("note", finding.note, ""))
+    return view("head", finding, title(finding), facts)
+
+
+def image_stage(image: Mapping[str, Any]) -> str:
+    """The input under its map, and the before/after pane. Keys as in the `stage` macro."""
+    return view("stage", {**image, "ramp": figures.RAMP_CSS})
+
+
+def svg_paths(lines: Iterable[np.ndarray]) -> list[str]:
+    """Outlines (n, 2) as SVG path data."""
+    return ["M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in line) + "Z" for line in lines]
+
+
+def parts_table(finding: Finding) -> str:
+    """The ranked places or parts with what was observed and expected."""
+    if finding.modality == "image":
+        by_name = {part["name"]: part for part in finding.parts}
+        rows = [_image_row(i, region, by_name.get(region["name"], {})) for i, region in enumerate(finding.regions, 1)]
+        head_ = ("place", "position", "size", "peak", "grey observed", "grey expected")
+        return view("parts", "Where the score lies", head_, rows)
+    rows = [
+        {"cells": (p["name"], number(p["observed"]), number(p["expected"])), "share": p["share"]} for p in finding.parts
+    ]
+    if finding.modality != "series":
+        return view("parts", "Features, the most guilty first", ("feature", "observed", "expected"), rows)
+    table = view("parts", "Channels, at the peak of the event", ("channel", "observed", "expected"), rows)
+    return table + view("parts", "Intervals", ("interval", "when", "stamps", "channels"), _intervals(finding))
+
+
+def _image_row(rank: int, region: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
+    left, top, right, bottom = region["box"]
+    size = f"{right - left} × {bottom - top} px"
+    values = (number(part.get("observed")), number(part.get("expected")))
+    peak = f"{format_number(float(region['peak']))}×"
+    return {"cells": (str(rank), region.get("position", ""), size, peak, *values), "share": region["share"]}
+
+
+def _intervals(finding: Finding) -> list[dict[str, Any]]:
+    return [
+        {"cells": (r["name"], span(r), r["end"] - r["start"], ", ".join(r.get("channels", ()))), "share": r["share"]}
+        for r in finding.regions
+        if r.get("start") is not None
+    ]
+
+
+# --- evidence and talk --------------------------------------------------------------------------------------------
+
+
+def evidence_panel(evidence: Evidence, pictures: Sequence[str]) -> str:
+    """What one [E7] says: the call, its note, its pictures (data URIs) and its facts."""
+    rows, last = [], None
+    for fact in evidence.facts[:_FACTS_SHOWN]:
+        owner = re.match(r"[FRI]\d+(?=/|$)", fact.subject)
+        rows.append(
+            {
+                "subject": fact.subject,
+                "first": fact.subject != last,
+                "link": owner[0] if owner else "",
+                "field": fact.field.replace("_", " "),
+                "value": number(fact.value),
+                "unit": fact.unit,
+            }
+        )
+        last = fact.subject
+    more = max(0, len(evidence.facts) - _FACTS_SHOWN)
+    shown = {**evidence.to_dict(), "created": when(evidence.created)}
+    return view("evidence", shown, arguments_text(evidence.arguments), rows, pictures, more)
+
+
+def linked(text: str) -> str:
+    """The answer's Markdown with each [E7] mark as a link that the page opens."""
+    return _EVIDENCE.sub(r"[\1](#\1)", text)
+
+
+def step_title(step: Step) -> str:
+    """One folded tool call: its name and arguments."""
+    return f"{step.tool}({arguments_text(step.arguments)})"
+
+
+def seal(answer: Answer) -> str:
+    """The line under an answer: how it was checked, by whom it was written, how long it took."""
+    cited = sorted({e for claim in answer.claims for e in claim.evidence}, key=lambda e: int(e[1:]))
+    checked = (
+        f"{len(answer.claims)} statements checked against {', '.join(linked(f'[{e}]') for e in cited)}"
+        if cited
+        else "no measured facts"
+    )
+    return f'<span class="seal">{checked} · {escape(answer.model)} · {answer.seconds:.1f} s</span>'

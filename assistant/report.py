@@ -1,0 +1,133 @@
+"""Writes reports: one HTML file, Markdown with its pictures beside it, or JSON. Knows files and templates; not tools.
+
+What a report says is gathered in `report_data`; here it only takes its form.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from assistant.pipeline import Workspace
+from assistant.report_data import Content, Item, gather
+from assistant.words import arguments_text, data_uri, number, templates, when
+from detectors.errors import AnomalyError
+
+FORMATS = (".html", ".md", ".json")
+
+
+def write_report(
+    workspace: Workspace, out: str | Path, incident: str | None = None, findings: Sequence[str] | None = None
+) -> Path:
+    """Write a report about an incident, about findings, or (neither given) about the latest run.
+
+    Args:
+        out: the file; its ending chooses the form. Markdown puts its pictures into a folder beside it.
+
+    Raises:
+        AnomalyError: an unknown form, ids that are not there, or a place that cannot be written.
+    """
+    out = Path(out).expanduser()
+    check_form(out)
+    content = gather(workspace, incident, findings)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        text = {".html": as_html, ".md": as_markdown, ".json": as_json}[out.suffix.lower()](content, out)
+        draft = out.with_name(f".{out.name}.{os.getpid()}")
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(out)
+    except OSError as error:
+        raise AnomalyError(f"The report cannot be written to {out}: {error.strerror or error}.") from error
+    return out
+
+
+def check_form(out: Path) -> None:
+    """Refuse forms that are not written, saying what to do instead."""
+    suffix = out.suffix.lower()
+    if suffix == ".pdf":
+        other = out.with_suffix(".html").name
+        raise AnomalyError(
+            f"PDF is not written directly; write {other} and print it to PDF from a browser, it is made for that."
+        )
+    if suffix not in FORMATS:
+        raise AnomalyError(
+            f"A report ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, not {suffix or 'nothing'!r}: {out}."
+        )
+
+
+def as_html(content: Content, _out: Path) -> str:
+    """One self-contained file: no script, no address outside it."""
+    shown = template_data(content, lambda picture: data_uri(picture.data, "image/png"))
+    return templates().get_template("report.html.jinja").render(r=shown)
+
+
+def as_markdown(content: Content, out: Path) -> str:
+    """Markdown; its pictures go into `<name>_files` beside it."""
+    folder = out.with_name(f"{out.stem}_files")
+
+    def keep(picture: Any) -> str:
+        folder.mkdir(exist_ok=True)
+        (folder / picture.name).write_bytes(picture.data)
+        return f"{folder.name}/{picture.name}".replace(" ", "%20")
+
+    shown = template_data(content, keep)
+    text = templates().get_template("report.md.jinja").render(r=shown)
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def as_json(content: Content, _out: Path) -> str:
+    """Everything but the pictures, with every fact at full precision."""
+    plain = asdict(content)
+    for item in plain["findings"]:
+        item["pictures"] = [
+            {"name": p["name"], "caption": p["caption"], "evidence": p["evidence"]} for p in item["pictures"]
+        ]
+        for table in item["tables"]:
+            table["rows"] = [row["cells"] for row in table["rows"]]
+    return json.dumps({"format": 1, **plain}, ensure_ascii=False, indent=2, default=str) + "\n"
+
+
+def template_data(content: Content, address: Any) -> dict[str, Any]:
+    """The content as the templates take it; `address` turns a picture into what an `img` points to."""
+    evidence = [
+        {
+            "id": one.id,
+            "tool": one.tool,
+            "arguments": arguments_text(one.arguments),
+            "status": one.status,
+            "created": when(one.created),
+            "note": one.note,
+            "facts": ledger_rows(one.facts),
+        }
+        for one in content.evidence
+    ]
+    findings = [item_data(item, address) for item in content.findings]
+    return {**vars(content), "findings": findings, "evidence": evidence}
+
+
+def item_data(item: Item, address: Any) -> dict[str, Any]:
+    """A finding as the templates take it."""
+    pictures = [{**vars(picture), "address": address(picture)} for picture in item.pictures]
+    return {**vars(item), "pictures": pictures}
+
+
+def ledger_rows(facts: Sequence[Any]) -> list[dict[str, Any]]:
+    """Facts one a row; a subject stands where it begins."""
+    rows, last = [], None
+    for fact in facts:
+        rows.append(
+            {
+                "subject": fact.subject,
+                "first": fact.subject != last,
+                "field": fact.field.replace("_", " "),
+                "value": number(fact.value),
+                "unit": fact.unit,
+            }
+        )
+        last = fact.subject
+    return rows

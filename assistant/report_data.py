@@ -1,0 +1,369 @@
+"""Gathers what a report says: every figure comes from evidence, made by the same tools that answer questions.
+
+Knows tools, evidence and records; not files, templates or formats. Pictures are handed out as bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+from assistant import figures, plots, tools
+from assistant.evidence import Evidence, Fact, format_number
+from assistant.keeping import keep_overlay
+from assistant.pipeline import Workspace
+from assistant.records import Finding, Run
+from assistant.windows import series_view
+from assistant.words import number, place, title, when
+from detectors.errors import AnomalyError
+
+DETAILED = 20  # findings with pictures and tables
+LISTED = 200  # findings in the list
+SIMILAR = 5
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence and the evidence that holds its figures."""
+
+    text: str
+    evidence: str = ""
+
+
+@dataclass
+class Table:
+    """A table read off one evidence; the column `bar` carries a share in percent."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: list[dict[str, Any]]
+    evidence: str = ""
+
+
+@dataclass
+class Picture:
+    """A picture of a finding as PNG bytes."""
+
+    name: str
+    data: bytes
+    caption: str
+    evidence: str = ""
+    wide: bool = False
+
+
+@dataclass
+class Item:
+    """One finding of the report."""
+
+    id: str
+    title: str
+    when: str
+    where: str
+    p_value: str
+    state: str
+    described: str
+    explained: str = ""
+    verdict: str = ""
+    facts: list[dict[str, str]] = field(default_factory=list)
+    sentences: list[Sentence] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
+
+
+@dataclass
+class Content:
+    """All of a report, before it takes a form."""
+
+    title: str
+    created: str
+    version: str
+    store: str
+    note: str
+    summary: list[Sentence]
+    findings: list[Item]
+    others: list[Item]
+    left_out: int
+    runs: list[dict[str, Any]]
+    evidence: list[Evidence]
+
+
+class Ledger:
+    """Calls tools and keeps what they found, in order."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.evidence: list[Evidence] = []
+
+    def call(self, name: str, **arguments: Any) -> Evidence:
+        """One tool call; its result becomes part of the report."""
+        evidence = tools.call(self.workspace, name, **arguments)
+        self.evidence.append(evidence)
+        return evidence
+
+
+def gather(workspace: Workspace, incident: str | None = None, findings: Sequence[str] | None = None) -> Content:
+    """Everything a report says about an incident, about findings, or (neither given) about the latest run.
+
+    Raises:
+        AnomalyError: unknown ids, both given, or a store without findings.
+    """
+    if incident is not None and findings:
+        raise AnomalyError("A report is about an incident or about findings; give one of them.")
+    ledger = Ledger(workspace)
+    heading, note, chosen, summary = subject(ledger, incident, findings)
+    if not chosen:
+        raise AnomalyError("There is no finding to report on.")
+    detailed = [detailed_item(ledger, workspace.store.finding(name)) for name in chosen[:DETAILED]]
+    others = [listed_item(ledger, workspace.store.finding(name)) for name in chosen[DETAILED:LISTED]]
+    runs = list(dict.fromkeys(workspace.store.finding(name).run for name in chosen))
+    return Content(
+        title=heading,
+        created=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        version=version("anomaly-assistant"),
+        store=str(workspace.store.root),
+        note=note,
+        summary=summary,
+        findings=detailed,
+        others=others,
+        left_out=max(0, len(chosen) - LISTED),
+        runs=[measured(ledger, workspace.store.run(name)) for name in runs],
+        evidence=ledger.evidence,
+    )
+
+
+def subject(
+    ledger: Ledger, incident: str | None, findings: Sequence[str] | None
+) -> tuple[str, str, list[str], list[Sentence]]:
+    """Heading, note, finding ids and opening sentences."""
+    store = ledger.workspace.store
+    if incident is not None:
+        kept = store.incident(incident)
+        made = ledger.call("summarise_incident", incident=kept.id)
+        opening = [Sentence(said, made.id) for said in [made.note] if said]
+        return f"Incident {kept.id}: {kept.title}", kept.note, list(kept.findings), opening
+    if findings:
+        found = [store.finding(name) for name in dict.fromkeys(findings)]
+        heading = f"Finding {found[0].id}: {title(found[0])}" if len(found) == 1 else f"{len(found)} findings"
+        return heading, "", [finding.id for finding in found], []
+    run = store.run()
+    seen = ledger.call("overview", run=run.id)
+    said = f"{number_of(seen, run.id, 'findings')} of {number_of(seen, run.id, 'samples')} samples were flagged."
+    return (
+        f"Run {run.id}: {run.source}",
+        "",
+        [f.id for f in store.findings(run.id, limit=None)],
+        [Sentence(said, seen.id)],
+    )
+
+
+# --- one finding --------------------------------------------------------------------------------------------------
+
+
+def listed_item(ledger: Ledger, finding: Finding) -> Item:
+    """A line of the list."""
+    described = ledger.call("describe_finding", finding=finding.id)
+    return Item(
+        id=finding.id,
+        title=title(finding),
+        when=when(finding.time)[:16],
+        where=place(finding),
+        p_value=number_of(described, finding.id, "p_value"),
+        state=finding.state,
+        described=described.id,
+    )
+
+
+def detailed_item(ledger: Ledger, finding: Finding) -> Item:
+    """A finding with its pictures, tables, normal version and similar cases."""
+    item = listed_item(ledger, finding)
+    described = ledger.evidence[-1]
+    explained = ledger.call("explain_finding", finding=finding.id)
+    item.explained = explained.id
+    item.facts = strip(finding, described)
+    item.verdict = verdict(finding, explained)
+    item.sentences = sentences(finding, described, explained)
+    item.tables = tables(finding, described, explained)
+    item.pictures = pictures(ledger, finding, explained)
+    similar = ledger.call("find_similar", finding=finding.id, limit=SIMILAR)
+    item.tables += similar_cases(ledger.workspace, finding, similar)
+    return item
+
+
+def strip(finding: Finding, described: Evidence) -> list[dict[str, str]]:
+    """The facts at a glance."""
+    named = {"p-value": "p_value", "alpha": "alpha", "score": "score"}
+    facts = [
+        {"name": shown, "value": number_of(described, finding.id, key), "evidence": described.id}
+        for shown, key in named.items()
+    ]
+    facts.append({"name": "where", "value": place(finding), "evidence": described.id})
+    facts.append({"name": "when", "value": when(finding.time)[:16], "evidence": ""})
+    facts.append(
+        {"name": "state", "value": finding.state + (f": {finding.note}" if finding.note else ""), "evidence": ""}
+    )
+    return facts
+
+
+def sentences(finding: Finding, described: Evidence, explained: Evidence) -> list[Sentence]:
+    """What, how sure, and what would be normal."""
+    p, alpha = number_of(described, finding.id, "p_value"), number_of(described, finding.id, "alpha")
+    said = [Sentence(f"{finding.sample} was flagged: its p-value is {p}, at most alpha {alpha}.", described.id)]
+    if finding.extrapolated:
+        said.append(
+            Sentence("No calibration sample is as unusual; the p-value was read off the fitted tail.", described.id)
+        )
+    if explained.status != "ok":
+        return [*said, Sentence(explained.note, explained.id)]
+    after = number_of(explained, finding.id, "counterfactual_p_value")
+    score = number_of(explained, finding.id, "counterfactual_score")
+    back = "returns to normal" if value_of(explained, finding.id, "returns_to_normal") else "does not return to normal"
+    text = f"With its oddities made normal, it scores {score} at p-value {after}: it {back}."
+    return [*said, Sentence(text, explained.id)]
+
+
+def verdict(finding: Finding, explained: Evidence) -> str:
+    """The normal version's p-value in a few words."""
+    if explained.status != "ok":
+        return "not worked out"
+    back = "normal" if value_of(explained, finding.id, "returns_to_normal") else "still unusual"
+    return f"p {number_of(explained, finding.id, 'counterfactual_p_value')}, {back}"
+
+
+def tables(finding: Finding, described: Evidence, explained: Evidence) -> list[Table]:
+    """Places and parts, read off the evidence."""
+    made = []
+    spots = subjects(described, finding.id, ("left", "start"))
+    if finding.modality == "image":
+        rows = [
+            spot_row(described, spot, ("position", "left", "top", "width", "height", "area", "peak")) for spot in spots
+        ]
+        head = ("place", "position", "left", "top", "width", "height", "area", "peak", "share")
+        made.append(Table("Places", head, rows, described.id))
+    elif spots:
+        rows = [spot_row(described, spot, ("start_time", "end_time", "length", "channels")) for spot in spots]
+        made.append(Table("Intervals", ("interval", "from", "to", "stamps", "channels", "share"), rows, described.id))
+    source = explained if explained.status == "ok" else described
+    rows = [spot_row(source, part, ("observed", "expected")) for part in subjects(source, finding.id, ("observed",))]
+    if rows:
+        named = {"image": "Grey level by place", "series": "Channels, at the peak of the event"}
+        head = ("part", "observed", "expected", "share")
+        made.append(Table(named.get(finding.modality, "Features"), head, rows, source.id))
+    return made
+
+
+def spot_row(evidence: Evidence, subject_: str, fields: tuple[str, ...]) -> dict[str, Any]:
+    """A row of a table: the spot's own name, some of its fields with their units, its share with a bar."""
+    cells = [subject_.partition("/")[2], *(number_of(evidence, subject_, key) for key in fields)]
+    share = value_of(evidence, subject_, "share")
+    width = f"{min(100.0, max(0.0, float(share))):.1f}" if isinstance(share, int | float) else "0"
+    return {"cells": [*cells, number_of(evidence, subject_, "share")], "bar": len(cells), "width": width}
+
+
+def similar_cases(workspace: Workspace, finding: Finding, similar: Evidence) -> list[Table]:
+    """Earlier findings that look alike."""
+    rows = []
+    for fact in similar.facts:
+        other = next(
+            (name for name in fact.subject.replace("/", " ").split() if name[0] == "F" and name != finding.id), None
+        )
+        if fact.field != "similarity" or other is None:
+            continue
+        known = workspace.store.finding(other)
+        cells = [other, title(known), place(known), format_number(known.p_value), known.state, shown(fact)]
+        rows.append({"cells": cells, "bar": -1, "width": "0"})
+    head = ("finding", "what", "where", "p-value", "state", "similarity")
+    return [Table("Similar cases", head, rows, similar.id)] if rows else []
+
+
+def pictures(ledger: Ledger, finding: Finding, explained: Evidence) -> list[Picture]:
+    """The input under its map and its normal version, or the stretch of a series."""
+    if finding.modality == "image":
+        mapped = ledger.call("show_map", finding=finding.id)
+        overlay = figures.png(figures.load_picture(keep_overlay(finding.folder, finding.regions)))
+        made = [
+            Picture(
+                f"{finding.id}-map.png",
+                overlay,
+                "Input under its map; numbered places, the most guilty first",
+                mapped.id,
+            )
+        ]
+        normal = finding.folder / "counterfactual.png"
+        if normal.is_file():
+            caption = "Nearest normal version"
+            made.append(
+                Picture(f"{finding.id}-normal.png", figures.png(figures.load_picture(normal)), caption, explained.id)
+            )
+        return made
+    if finding.modality == "series":
+        run = ledger.workspace.store.run(finding.run)
+        level = run.info.get("threshold") if run.fdr is None else None
+        caption = "Observed and expected; the event is shaded. Below, the score and the level of alpha"
+        data = plots.series_png(series_view(finding, level))
+        return [Picture(f"{finding.id}-series.png", data, caption, explained.id, wide=True)]
+    return []
+
+
+# --- how it was measured ------------------------------------------------------------------------------------------
+
+
+def measured(ledger: Ledger, run: Run) -> dict[str, Any]:
+    """How a run came about: data, detector, fit, calibration, versions, seeds, hashes."""
+    seen = ledger.call("overview", run=run.id)
+    lines = [("source", run.source), ("kind", run.modality), ("method", run.method), ("model", run.model)]
+    lines += [
+        ("alpha", format_number(run.alpha)),
+        ("false discovery rate", number(run.fdr) if run.fdr else "not controlled"),
+    ]
+    lines += [("samples", str(run.n_samples)), ("findings", str(run.n_flagged)), ("detected", when(run.created))]
+    skip = {"modality", "method", "recalibration"}
+    lines += [
+        (key.replace("_", " "), flat(value)) for key, value in run.info.items() if key not in skip and flat(value)
+    ]
+    return {"title": f"Run {run.id}", "evidence": seen.id, "lines": lines, "skipped": run.skipped[:50]}
+
+
+def flat(value: Any) -> str:
+    """A setting in one line."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {flat(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(flat(item) for item in value[:40]) + (
+            f" and {len(value) - 40} more" if len(value) > 40 else ""
+        )
+    return "" if value is None else number(value)
+
+
+# --- facts --------------------------------------------------------------------------------------------------------
+
+
+def find(evidence: Evidence, subject_: str, key: str) -> Fact | None:
+    """The fact of a subject and field."""
+    return next((fact for fact in evidence.facts if fact.subject == subject_ and fact.field == key), None)
+
+
+def value_of(evidence: Evidence, subject_: str, key: str) -> Any:
+    """Its value, or None."""
+    fact = find(evidence, subject_, key)
+    return fact.value if fact else None
+
+
+def number_of(evidence: Evidence, subject_: str, key: str) -> str:
+    """Its value in words, with its unit; a dash where there is none."""
+    fact = find(evidence, subject_, key)
+    return shown(fact) if fact else "–"
+
+
+def shown(fact: Fact) -> str:
+    """A fact's value as readers see it."""
+    value = when(fact.value) if fact.field.endswith("_time") and isinstance(fact.value, str) else number(fact.value)
+    return f"{value} {fact.unit}".strip()
+
+
+def subjects(evidence: Evidence, finding: str, fields: tuple[str, ...]) -> list[str]:
+    """The parts of a finding that have one of these fields, in order."""
+    own = (fact for fact in evidence.facts if fact.field in fields and fact.subject.startswith(f"{finding}/"))
+    return list(dict.fromkeys(fact.subject for fact in own))
