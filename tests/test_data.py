@@ -266,7 +266,7 @@ def test_an_npz_may_bring_its_times_and_names(tmp_path: Path) -> None:
 
 def test_an_array_needs_no_names() -> None:
     source = read_source(RNG.normal(size=(50, 3)), modality="series")
-    assert list(source.samples.columns) == ["x1", "x2", "x3"]
+    assert list(source.samples.columns) == ["x0", "x1", "x2"]
     assert read_source(np.arange(50.0)).modality == "series"
     assert read_source(RNG.normal(size=(50, 3))).modality == "table"
 
@@ -280,9 +280,18 @@ def test_a_table_keeps_numbers_categories_and_holes(tmp_path: Path) -> None:
     assert source.modality == "table"
     assert source.names == ["A1", "A2", "A3"]
     assert list(source.samples.columns) == ["amount", "country", "paid"]
-    assert source.samples["amount"].isna().tolist() == [False, True, False]
+    assert source.samples["amount"].isna().to_list() == [False, True, False]
+    assert list(source.samples.index) == source.names
     assert isinstance(source.samples["country"].dtype, pd.CategoricalDtype)
     assert source.samples["paid"].tolist() == ["True", "False", "True"]
+
+
+def test_a_word_among_numbers_and_an_infinite_value_stay_evidence() -> None:
+    frame = pd.DataFrame({"a": [str(i) for i in range(19)] + ["broken"], "b": [1.0] * 19 + [np.inf]})
+    source = read_source(frame)
+    assert source.samples["a"].iloc[-1] == "broken"
+    assert np.isinf(source.samples["b"].iloc[-1])
+    assert any("'broken'" in note for note in source.notes)
 
 
 def test_labels_never_become_features(tmp_path: Path) -> None:
@@ -296,7 +305,7 @@ def test_orders_with_times_stay_a_table(tmp_path: Path) -> None:
     frame.to_csv(tmp_path / "orders.csv", index=False)
     source = read_source(tmp_path / "orders.csv")
     assert source.modality == "table"
-    assert list(source.samples.columns) == ["created_at hour", "created_at weekday", "amount", "country"]
+    assert list(source.samples.columns) == ["created_at", "amount", "country"]
 
 
 @pytest.mark.parametrize(("separator", "decimal"), [(";", ","), ("\t", "."), ("|", "."), (",", ".")])
@@ -331,7 +340,7 @@ def test_constant_and_nearly_unique_columns_are_named_in_the_notes() -> None:
     frame = pd.DataFrame({"a": RNG.normal(size=50), "site": "Ulm", "comment": [f"text {i}" for i in range(50)]})
     text = " ".join(read_source(frame).notes)
     assert "Constant: 'site'" in text
-    assert "'comment' looks like free text" in text
+    assert "'comment' looks like text" in text
 
 
 def test_json_parquet_and_npy_are_read(tmp_path: Path) -> None:

@@ -229,9 +229,10 @@ def _span(seconds: float) -> str:
 
 
 def as_table(frame: pd.DataFrame, what: str) -> Read:
-    """Numbers (float64, NaN = missing) and categories (pandas category, NaN = missing), one row a sample.
+    """Numbers (float64), categories (pandas category) and moments (datetime64, UTC), one row a sample; NaN = missing.
 
-    Row numbers and ids become the rows' names instead of features; a date becomes its hour and weekday.
+    Row numbers and ids become the rows' names (and the index) instead of features. Words in a column of numbers and
+    infinite values stay as they are: in new data they are evidence.
     """
     notes: list[str] = []
     frame = _with_names(frame, what)
@@ -240,13 +241,12 @@ def as_table(frame: pd.DataFrame, what: str) -> Read:
         names = [str(value) for value in frame.index]
     frame = _drop_truth(frame.reset_index(drop=True), notes)
     frame, names = _take_ids(frame, names, notes)
-    columns: dict[str, pd.Series] = {}
-    for name in frame.columns:
-        columns.update(_feature(str(name), frame[name], notes))
-    if not columns:
+    out = pd.DataFrame({str(name): _feature(str(name), frame[name], notes) for name in frame.columns})
+    if out.shape[1] == 0:
         raise AnomalyError(f"{what} has no column left to judge a row by.")
-    out = pd.DataFrame(columns)
     _note_values(out, what, notes)
+    if names is not None:
+        out.index = pd.Index(names, name="row")
     return Read(out, names, notes)
 
 
@@ -262,23 +262,29 @@ def _take_ids(frame: pd.DataFrame, names: list[str] | None, notes: list[str]) ->
     return frame, names
 
 
-def _feature(name: str, column: pd.Series, notes: list[str]) -> dict[str, pd.Series]:
-    number = _numeric(column, notes)
-    if number is not None and column.dtype != bool:
-        return {name: number}
-    if not isinstance(column.dtype, pd.CategoricalDtype) and column.dtype != bool:
-        stamps = _parse_times(column)
-        if stamps is not None:
-            notes.append(f"Dates in {name!r} are used as hour of day and day of week.")
-            hour = stamps.dt.hour + stamps.dt.minute / 60
-            return {f"{name} hour": hour.astype(np.float64), f"{name} weekday": stamps.dt.day_name().astype("category")}
+def _feature(name: str, column: pd.Series, notes: list[str]) -> pd.Series:
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        number = pd.Series(column.to_numpy(np.float64, na_value=np.nan), index=column.index)
+        if np.isinf(number).any():
+            notes.append(f"{counted(int(np.isinf(number).sum()), 'infinite value')} in {name!r}.")
+        return number
     text = column.astype("str").where(column.notna()).str.strip()
-    distinct = text.nunique()
-    if distinct > 20 and distinct > 0.9 * text.notna().sum():
-        notes.append(
-            f"Column {name!r} looks like free text or an id: {distinct} different values; consider leaving it out."
-        )
-    return {name: text.astype("category")}
+    known = text.dropna()
+    number = pd.to_numeric(text, errors="coerce").astype(np.float64)
+    odd = known[number[known.index].isna()]
+    if len(known) and len(odd) <= 0.1 * len(known):
+        if len(odd):
+            notes.append(f"{counted(len(odd), 'value')} of {name!r} no number ({_quoted(list(odd.unique()))}).")
+        return text if len(odd) else number
+    stamps = _parse_times(column)
+    if stamps is not None:
+        return stamps
+    distinct = known.nunique()
+    if distinct > 20 and distinct > 0.9 * len(known):
+        notes.append(f"Column {name!r} looks like text or an id: {distinct} different values; consider leaving it out.")
+    return text.astype("category") if len(known) else number
 
 
 # ---------------------------------------------------------------- shared

@@ -77,7 +77,7 @@ def read_raw(path: Path, key: str | None = None) -> Raw:
 
 
 def from_array(array: np.ndarray, what: str, names: list[str] | None = None) -> Raw:
-    """A numeric array as a frame, one column per channel ("x1", "x2", ... without names); pictures as given."""
+    """A numeric array as a frame, one column per channel ("x0", "x1", ... without names); pictures as given."""
     if array.dtype.names is not None:
         raise AnomalyError(f"{what} holds records, not plain numbers; save it as numbers, CSV or Parquet.")
     if array.ndim in (3, 4) and array.dtype == np.uint8:
@@ -88,7 +88,7 @@ def from_array(array: np.ndarray, what: str, names: list[str] | None = None) -> 
         raise AnomalyError(f"{what} of shape {array.shape} is empty.")
     columns = array.reshape(len(array), -1)
     if names is None or len(names) != columns.shape[1]:
-        names = ["value"] if array.ndim == 1 else [f"x{i + 1}" for i in range(columns.shape[1])]
+        names = ["value"] if array.ndim == 1 else [f"x{i}" for i in range(columns.shape[1])]
     return Raw(
         pd.DataFrame(columns, columns=names), series_like="it is one column of numbers" if array.ndim == 1 else ""
     )
@@ -133,8 +133,8 @@ def _read_text_table(path: Path) -> Raw:
         )
     _note_bad_lines(path, frame, [str(w.message) for w in caught], notes)
     if headless:
-        notes.append("The file has no header line; its columns are named x1, x2, ...")
-        frame.columns = pd.Index([f"x{i + 1}" for i in range(frame.shape[1])])
+        notes.append("The file has no header line; its columns are named x0, x1, ...")
+        frame.columns = pd.Index([f"x{i}" for i in range(frame.shape[1])])
     if not isinstance(frame.index, pd.RangeIndex):
         if isinstance(frame.index, pd.MultiIndex):
             raise AnomalyError(f"The rows of {path.name!r} have more fields than its header line has names.")
