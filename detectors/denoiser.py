@@ -153,7 +153,7 @@ class GaussianDenoiser(Denoiser):
         values, vectors = torch.linalg.eigh(covariance + floor * torch.eye(size))
         self.register_buffer("mean", mean)
         self.register_buffer("values", values.clamp_min(1e-8))
-        self.register_buffer("vectors", vectors)
+        self.register_buffer("vectors", vectors.contiguous())  # as a saved one lies: sums round the same
         run.progress(1.0, "closed-form denoiser")
 
     def x0(self, x_t: Tensor, t: Tensor) -> Tensor:

@@ -89,12 +89,12 @@ class DiffusionTime(Method):
             bins = (
                 (t * self.settings["bins"] // self.steps).view(-1, *(1,) * (output.ndim - 2)).expand(output[:, 0].shape)
             )
-            return F.cross_entropy(output.float(), bins, reduction="none").flatten(1).mean(1)
+            return F.cross_entropy(output.float(), bins, reduction="none").reshape(len(x), -1).mean(1)
         variance = level.view(-1, *(1,) * (output.ndim - 2)) ** 2
         shape_a = self._inverse_gamma_shape()
         log_scale = output[:, 0].float()
         nll = -shape_a * log_scale + (shape_a + 1) * variance.log() + log_scale.exp() / variance
-        return (nll / shape_a).flatten(1).mean(1)
+        return (nll / shape_a).reshape(len(x), -1).mean(1)
 
     def _inverse_gamma_shape(self) -> float:
         """d/2 - 1 in the paper; bounded, so that high dimensions do not freeze the network's output."""
