@@ -1,0 +1,254 @@
+"""Checks what a sentence says about its facts without a number of its own: below alpha, returns to normal, the most
+anomalous, higher than, false alarm.
+
+Knows scenes, facts and what a number was bound to; not how sentences are split. Only what the cited facts can decide is
+judged; the rest passes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from assistant.evidence import format_number
+from assistant.verify.binding import Binder
+from assistant.verify.facts import Known
+from assistant.verify.scene import Mention, nearest_after, nearest_before
+
+_LESS = r"below|under(?:neath)?|beneath|less than|smaller than|lower than|within|<|≤|does not exceed|not above"
+_MORE = r"above|over|exceeds?|greater than|larger than|higher than|more than|beyond|>|≥"
+_ALPHA = re.compile(
+    rf"(?P<word>{_LESS}|{_MORE})\s*(?:the |its |an? |this |that )?(?:chosen |new |usual )?"
+    r"(?:alpha|α|threshold|significance level|limit|level)\b",
+    re.I,
+)
+_NOT = re.compile(r"(?:\b(?:not|never|no longer|cannot|fails? to|nor|neither|without|isn't|barely)\b|n't\b|n’t\b)[^,;.]{0,40}$", re.I)
+_RETURNS = re.compile(
+    r"\b(?:(?:return|returns|returned|returning|back|come|comes|brought|bring|brings|go|goes|restored?s?)\b[^,;.]{0,40}?"
+    r"\bto normal|becomes? normal|(?:is|be|look|looks|count|counts as|would be) normal again|no longer (?:be )?(?:flagged|anomalous)"
+    r"|not (?:be )?flagged any ?more)",
+    re.I,
+)
+_STAYS = re.compile(r"\b(?:(?:remain|remains|stay|stays|still|would still be|is still)\b[^,;.]{0,15}\b(?:flagged|anomalous|unusual))", re.I)
+_FLAGGED = re.compile(r"\b(?:is|was|are|were|been)\s(?P<no>not\s|never\s)?flagged\b", re.I)
+_TOP = re.compile(
+    r"\b(?:most (?:anomalous|unusual|suspicious|extreme|striking|serious)|strangest|gravest|worst|oddest|lowest p-values?"
+    r"|smallest p-values?|highest (?:anomaly )?scores?)\b",
+    re.I,
+)
+_GUILTIEST = re.compile(
+    r"\b(?:guiltiest|most guilty|(?:largest|highest|biggest|greatest) share|dominates?|dominant|main (?:culprit|part|channel|feature)"
+    r"|mainly|most of (?:the|its) (?:score|anomaly)|carries most|stands out most|strongest)\b",
+    re.I,
+)
+_THAN = re.compile(
+    r"\b(?P<more>more|less|higher|lower|larger|smaller|greater|bigger)\s(?P<what>anomalous|unusual|suspicious|extreme|p-values?|scores?|shares?)"
+    r"\s(?:than|of)\b(?! (?:the )?(?:expected|normal|usual|alpha))",
+    re.I,
+)
+_STATES = (
+    (re.compile(r"\b(?:is|was|been|as|are)\s(?:a |marked as a |labelled as a )?false alarm", re.I), {"false alarm", "normal"}),
+    (re.compile(r"\b(?:is|was|been|are)\s(?:now )?confirmed\b|\bconfirmed as\b", re.I), {"confirmed", "anomaly"}),
+)
+
+
+def relation_problems(binder: Binder) -> list[str]:
+    """What the sentence says wrongly about its facts, one clause each."""
+    checks: tuple[Callable[[Binder], str], ...] = (_alpha, _polarity, _flagged, _superlative, _guilt, _than, _state, _extrapolated)
+    return [problem for check in checks if (problem := check(binder))]
+
+
+def _alpha(binder: Binder) -> str:
+    """ "below alpha": the p-value of the sentence against the alpha of its facts."""
+    scene = binder.scene
+    for match in _ALPHA.finditer(scene.text):
+        less = re.fullmatch(_LESS, match["word"], re.I) is not None
+        if _NOT.search(scene.text[: match.start()]):
+            less = not less
+        alpha = _limit(binder, match.end())
+        values = _p_values(binder, match.start())
+        if alpha is None or not values:
+            continue
+        if not any((p <= alpha) == less for p in values):
+            shown = " or ".join(dict.fromkeys(format_number(p) for p in values))
+            return f"the p-value {shown} is {'not below' if less else 'not above'} alpha {format_number(alpha)}"
+    return ""
+
+
+def _limit(binder: Binder, position: int) -> float | None:
+    """The alpha meant: the number right behind the word, else the one alpha of the facts."""
+    for number in binder.scene.numbers:
+        if position <= number.start <= position + 12:
+            return number.value
+    values = {k.number for k in binder.pool.numbers if k.fact.field == "alpha" and k.bases and k.number is not None}
+    return values.pop() if len(values) == 1 else None
+
+
+def _p_values(binder: Binder, position: int) -> list[float]:
+    """The p-values that a comparison before `position` may speak of."""
+    scene = binder.scene
+    for number in reversed([n for n in scene.numbers if n.end <= position]):
+        bound = [k for k in binder.facts_of(number) if "value" in k.words]
+        if bound:
+            return [k.number for k in bound if k.number is not None]
+    owners = nearest_before(scene.bases, position) or nearest_after(scene.bases, position)
+    names = owners.names if owners else scene.context
+    found = [
+        k for k in binder.pool.numbers
+        if {"p", "value"} <= k.words and k.level == "finding" and (not names or k.bases & names)
+    ]  # fmt: skip
+    after = [k for k in found if k.roles.get("time") == "after"]
+    if after and scene.has(r"after\w*|repair\w*|counterfactual|would|if|without|back|again|returns?|rises?|then|now"):
+        found = after
+    return [k.number for k in found if k.number is not None]
+
+
+def _polarity(binder: Binder) -> str:
+    """ "returns to normal" and "stays flagged" against the fact."""
+    scene = binder.scene
+    said: bool | None = None
+    if match := _RETURNS.search(scene.text):
+        said = _NOT.search(scene.text[: match.start()]) is None
+    elif match := _STAYS.search(scene.text):
+        said = _NOT.search(scene.text[: match.start()]) is not None
+    if said is None or re.search(r"\b(?:whether|if)\b", scene.text[: match.start() if match else 0], re.I):
+        return ""
+    facts = [k for k in binder.pool.known if k.fact.field == "returns_to_normal" and _concerns(binder, k)]
+    if not facts or any(k.fact.value is said for k in facts):
+        return ""
+    known = facts[0]
+    return f"{known.fact.subject}.returns_to_normal is {str(known.fact.value).lower()} in {known.evidence}"
+
+
+def _flagged(binder: Binder) -> str:
+    """ "was (not) flagged" against the fact, for samples that were looked up."""
+    scene = binder.scene
+    match = _FLAGGED.search(scene.text)
+    if match is None:
+        return ""
+    said = match["no"] is None
+    owner = nearest_before(scene.bases, match.start()) or nearest_after(scene.bases, match.end())
+    facts = [
+        k for k in binder.pool.known
+        if k.fact.field == "flagged" and isinstance(k.fact.value, bool) and (owner is None or k.bases & owner.names)
+    ]  # fmt: skip
+    if facts and all(k.fact.value is not said for k in facts):
+        return f"{facts[0].fact.subject}.flagged is {str(facts[0].fact.value).lower()} in {facts[0].evidence}"
+    return ""
+
+
+def _extrapolated(binder: Binder) -> str:
+    match = re.search(r"\bextrapolated\b", binder.scene.text, re.I)
+    facts = [k for k in binder.pool.known if k.fact.field == "extrapolated" and _concerns(binder, k)]
+    if match is None or not facts:
+        return ""
+    said = _NOT.search(binder.scene.text[: match.start()]) is None
+    if any(k.fact.value is said for k in facts):
+        return ""
+    return f"{facts[0].fact.subject}.extrapolated is {str(facts[0].fact.value).lower()} in {facts[0].evidence}"
+
+
+def _superlative(binder: Binder) -> str:
+    """ "F12 is the most anomalous": the lowest p-value (or the highest score) among the findings of the evidence."""
+    scene = binder.scene
+    match = _TOP.search(scene.text)
+    if match is None or re.search(r"\b(?:one of the|among the|second|third|fourth|\d+|two|three|four|five|ten)\W*$", scene.text[: match.start()], re.I):
+        return ""
+    owner = _meant(scene.bases, scene.text, match.start(), match.end())
+    if owner is None:
+        return ""
+    best = [k for k in binder.pool.texts if k.fact.field == "most_anomalous"]
+    scores = _ranking(binder, {"score"}, high=True)
+    leaders = {base for known in best for base in (str(known.fact.value),)} | _ranking(binder, {"p", "value"}, high=False)
+    if "score" in match[0].lower():
+        leaders = scores
+    elif leaders and scores:
+        leaders |= scores if not best and "p-value" not in match[0].lower() else set()
+    if leaders and not leaders & owner.names and any(re.fullmatch(r"F\d+", name) for name in owner.names):
+        return f"the {match[0].lower()} is {' or '.join(sorted(leaders))} in the cited evidence"
+    return ""
+
+
+def _ranking(binder: Binder, words: set[str], high: bool) -> set[str]:
+    """The findings that lead by a plain fact, if the evidence holds it for at least two."""
+    found = {k.bases: k.number for k in binder.pool.numbers if k.words == words and k.level == "finding" and k.number is not None}
+    if len(found) < 2:
+        return set()
+    best = max(found.values()) if high else min(found.values())
+    return {base for bases, value in found.items() if value == best for base in bases}
+
+
+def _guilt(binder: Binder) -> str:
+    """ "cpu carries most of the score": the part with the largest share among its like."""
+    scene = binder.scene
+    match = _GUILTIEST.search(scene.text)
+    if match is None or re.search(r"\b(?:second|third|one of the|not)\W*(?:\w+\W+)?$", scene.text[: match.start()], re.I):
+        return ""
+    named = [part for part in scene.parts if part.kind not in ("region", "interval", "place")] or scene.parts
+    part = _meant(named, scene.text, match.start(), match.end())
+    if part is None:
+        return ""
+    for known in binder.pool.numbers:
+        if known.part in part.names and known.fact.field == "share" and _concerns(binder, known):
+            peers = [k for k in binder.pool.numbers if k.bases == known.bases and k.kind == known.kind and k.words == known.words]
+            best = max(peers, key=lambda k: k.number or 0.0)
+            if (best.number or 0.0) > (known.number or 0.0):
+                return f"the largest share is {best.part}'s in {best.evidence}"
+            return ""
+    return ""
+
+
+def _than(binder: Binder) -> str:
+    """ "F12 is more anomalous than F13", "has a lower p-value than F13"."""
+    scene = binder.scene
+    match = _THAN.search(scene.text)
+    if match is None or _NOT.search(scene.text[: match.start()]):
+        return ""
+    what = match["what"].lower()
+    more = match["more"].lower() in ("more", "higher", "larger", "greater", "bigger")
+    words = {"score"} if what.startswith("score") else {"share"} if what.startswith("share") else {"p", "value"}
+    if words == {"p", "value"} and not what.startswith("p-value"):
+        more = not more  # more anomalous: the smaller p-value
+    mentions = scene.parts if what.startswith("share") else scene.bases
+    first, second = nearest_before(mentions, match.start()), nearest_after(mentions, match.end())
+    one, two = _value(binder, first, words), _value(binder, second, words)
+    if one is None or two is None or one == two or (one > two) == more:
+        return ""
+    return f"'{match[0]}' is the wrong way round: {format_number(one)} against {format_number(two)}"
+
+
+def _value(binder: Binder, mention: Mention | None, words: set[str]) -> float | None:
+    if mention is None:
+        return None
+    found = {
+        k.number for k in binder.pool.numbers
+        if k.words == words and (k.bases & mention.names and not k.part or k.part in mention.names)
+    }  # fmt: skip
+    return found.pop() if len(found) == 1 else None
+
+
+def _state(binder: Binder) -> str:
+    """ "is a false alarm", "was confirmed" against state and label."""
+    scene = binder.scene
+    for pattern, right in _STATES:
+        match = pattern.search(scene.text)
+        if match is None or _NOT.search(scene.text[: match.start() + 4]) or scene.has("if|whether|may|might|could|would"):
+            continue
+        facts = [k for k in binder.pool.texts if k.fact.field in ("state", "label") and _concerns(binder, k)]
+        if facts and not any(k.fact.value in right for k in facts):
+            return f"{facts[0]}"
+    return ""
+
+
+def _concerns(binder: Binder, known: Known) -> bool:
+    """Whether a fact is about something that the sentence names (or it names nothing)."""
+    names = {name for mention in binder.scene.bases for name in mention.names if name[0] in "Fs"} or binder.scene.context
+    return not names or bool(known.bases & names)
+
+
+def _meant(mentions: list[Mention], text: str, start: int, end: int) -> Mention | None:
+    """Whom a superlative speaks of: "The worst is F3", "F3 is the worst"."""
+    after = nearest_after(mentions, end)
+    if after and re.search(r"\b(?:is|was|are|were)\b|:|\(|,$", text[end : after.start]):
+        return after
+    return nearest_before(mentions, start) or after

@@ -1,0 +1,363 @@
+"""Made-up evidence with random values, and sentences about it whose truth is known: for measuring the verifier.
+
+`make(seed)` gives a conversation's evidence and a list of `Made` claims, half of them false in a known way. Knows the
+evidence format; not how the verifier works.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from assistant.evidence import Evidence, Fact, format_number
+
+PLACES = ("upper left", "upper centre", "upper right", "centre left", "centre", "lower left", "lower right", "lower centre")
+CHANNELS = (("temperature", "°C"), ("oil pressure", "bar"), ("cpu_load", "%"), ("vibration", "mm/s"), ("flow", "l/min"))
+
+
+@dataclass(frozen=True)
+class Made:
+    """One sentence, whether it is true, and what is wrong with it otherwise."""
+
+    text: str
+    true: bool
+    sort: str
+
+
+@dataclass
+class Picture:
+    """An image finding."""
+
+    id: str
+    sample: str
+    p: float
+    score: float
+    alpha: float
+    regions: list[dict]
+    normal_p: float
+    normal_score: float
+
+    @property
+    def returns(self) -> bool:
+        return self.normal_p > self.alpha
+
+
+@dataclass
+class Event:
+    """A series finding."""
+
+    id: str
+    p: float
+    score: float
+    alpha: float
+    start: str
+    end: str
+    minutes: int
+    channels: list[dict]
+
+
+def make(seed: int) -> tuple[dict[str, Evidence], list[Made]]:
+    """One conversation's evidence and the claims about it."""
+    rng = random.Random(seed)
+    pictures = [_picture(rng, i) for i in range(2)]
+    events = [_event(rng, i) for i in range(2)]
+    evidence = _evidence(rng, pictures, events)
+    claims = [Made(*claim) for kind in (_of_pictures(rng, pictures), _of_events(rng, events)) for claim in kind]
+    return {one.id: one for one in evidence}, claims
+
+
+def _picture(rng: random.Random, i: int) -> Picture:
+    shares = sorted((rng.uniform(5, 60), rng.uniform(5, 35)), reverse=True)
+    places = rng.sample(PLACES, 2)
+    regions = [
+        {"name": f"region {k + 1}", "share": shares[k], "position": places[k], "left": rng.randrange(5, 99) * 3 + k,
+         "top": rng.randrange(100, 199), "width": rng.randrange(11, 49), "height": rng.randrange(51, 98),
+         "area": rng.randrange(300, 2000), "observed": rng.uniform(20, 110), "expected": rng.uniform(120, 230)}
+        for k in range(2)
+    ]  # fmt: skip
+    number = rng.randrange(100, 500) + 500 * i
+    p = rng.choice([rng.uniform(0.0001, 0.0009), rng.uniform(0.001, 0.009)])
+    normal_p = rng.choice([rng.uniform(0.02, 0.9), rng.uniform(0.0095, 0.0099)])
+    score = rng.uniform(2.2, 9.5)
+    return Picture(f"F{11 + i}", f"part_{number}.png", p, score, 0.01, regions, normal_p, score * rng.uniform(0.1, 0.4))
+
+
+def _event(rng: random.Random, i: int) -> Event:
+    names = rng.sample(CHANNELS, 3)
+    shares = sorted((rng.uniform(35, 60), rng.uniform(15, 30), rng.uniform(3, 12)), reverse=True)
+    channels = []
+    for (name, unit), share in zip(names, shares, strict=True):
+        expected = rng.uniform(10, 80)
+        observed = expected * rng.uniform(1.3, 2.4)
+        channels.append({"name": name, "unit": unit, "share": share, "observed": observed, "expected": expected})
+    hour, minutes = rng.randrange(1, 20), rng.randrange(11, 59)
+    start, end = f"2026-11-0{3 + i}T{hour:02d}:00:00", f"2026-11-0{3 + i}T{hour:02d}:{minutes:02d}:00"
+    return Event(f"F{21 + i}", rng.uniform(0.0001, 0.009), rng.uniform(2, 9), 0.01, start, end, minutes, channels)
+
+
+def _evidence(rng: random.Random, pictures: list[Picture], events: list[Event]) -> list[Evidence]:
+    explained = [
+        Evidence(f"E{i + 1}", "explain_finding", {"finding": one.id}, "ok", facts)
+        for i, (one, facts) in enumerate([(p, _picture_facts(p)) for p in pictures] + [(e, _event_facts(e)) for e in events])
+    ]  # fmt: skip
+    a, b = pictures
+    both = [f for one in pictures for f in _picture_facts(one) if "counterfactual" not in f.field]
+    compared = Evidence("E5", "compare_findings", {"first": a.id, "second": b.id}, "ok", both)
+    head = [Fact("R2", "samples", 480), Fact("R2", "findings", 6), Fact("R2", "flagged_share", 1.25, "%"), Fact("R2", "alpha", 0.01)]
+    rows = [f for one in (*pictures, *events) for f in (Fact(one.id, "p_value", one.p), Fact(one.id, "score", one.score))]
+    names = [Fact(one.id, "sample", one.sample) for one in pictures]
+    listed = Evidence("E6", "list_findings", {"limit": 4}, "ok", head + names + rows)
+    what_if = Evidence(
+        "E7", "what_if_repaired", {"finding": a.id, "region": "region 1"}, "ok",
+        [Fact(a.id, "before_p_value", a.p), Fact(a.id, "after_p_value", a.normal_p), Fact(a.id, "before_score", a.score),
+         Fact(a.id, "after_score", a.normal_score), Fact(a.id, "alpha", a.alpha), Fact(a.id, "returns_to_normal", a.returns)],
+    )  # fmt: skip
+    return [*explained, compared, listed, what_if]
+
+
+def _picture_facts(one: Picture) -> list[Fact]:
+    facts = [
+        Fact(one.id, "sample", one.sample), Fact(one.id, "modality", "image"), Fact(one.id, "run", "R2"),
+        Fact(one.id, "score", one.score), Fact(one.id, "p_value", one.p), Fact(one.id, "alpha", one.alpha),
+        Fact(one.id, "regions", len(one.regions)), Fact(one.id, "state", "new"), Fact(one.id, "extrapolated", one.p < 0.001),
+    ]  # fmt: skip
+    for region in one.regions:
+        subject = f"{one.id}/{region['name']}"
+        facts += [Fact(subject, "share", region["share"], "%"), Fact(subject, "position", region["position"])]
+        facts += [Fact(subject, key, region[key], "px") for key in ("left", "top", "width", "height", "area")]
+        facts += [Fact(subject, key, region[key]) for key in ("observed", "expected")]
+    return [*facts, Fact(one.id, "counterfactual_p_value", one.normal_p), Fact(one.id, "counterfactual_score", one.normal_score),
+            Fact(one.id, "returns_to_normal", one.returns)]  # fmt: skip
+
+
+def _event_facts(one: Event) -> list[Fact]:
+    where = f"{one.id}/interval 1"
+    facts = [
+        Fact(one.id, "sample", f"{one.start}..{one.end}"), Fact(one.id, "modality", "series"), Fact(one.id, "run", "R2"),
+        Fact(one.id, "score", one.score), Fact(one.id, "p_value", one.p), Fact(one.id, "alpha", one.alpha),
+        Fact(one.id, "regions", 1), Fact(one.id, "state", "new"),
+        Fact(where, "start_time", one.start), Fact(where, "end_time", one.end), Fact(where, "length", one.minutes + 1, "stamps"),
+        Fact(where, "channels", ", ".join(c["name"] for c in one.channels[:2])),
+    ]  # fmt: skip
+    for channel in one.channels:
+        subject = f"{one.id}/channel {channel['name']}"
+        facts.append(Fact(subject, "share", channel["share"], "%"))
+        facts += [Fact(subject, key, channel[key], channel["unit"]) for key in ("observed", "expected")]
+    return facts
+
+
+# --- the sentences: (text, true, sort) ---------------------------------------------------------------------------
+
+Claims = Iterator[tuple[str, bool, str]]
+
+
+def _n(value: float) -> str:
+    return format_number(value)
+
+
+def _other(rng: random.Random, value: float) -> float:
+    """A clearly other number of the same size."""
+    return value * rng.choice([0.37, 0.62, 1.43, 1.9, 2.7])
+
+
+def _of_pictures(rng: random.Random, pictures: list[Picture]) -> Claims:
+    for k, (a, b) in enumerate((pictures, pictures[::-1])):
+        e = f"E{k + 1}"
+        one, two = a.regions
+        other = b.regions[0]
+        yield from _values(rng, a, b, e)
+        yield from _regions(rng, a, b, one, two, other, e)
+        yield from _grey(rng, a, one, two, e)
+        yield from _comparisons(rng, a, b)
+    yield from _what_if(rng, pictures[0], pictures[1])
+    yield from _lists(rng, pictures)
+
+
+def _values(rng: random.Random, a: Picture, b: Picture, e: str) -> Claims:
+    p, q, x = _n(a.p), _n(b.p), _n(_other(rng, a.p))
+    phrase: list[Callable[[str, str], str]] = [
+        lambda f, v: f"The p-value of {f} is {v} [{e}].",
+        lambda f, v: f"{f} has a p-value of {v}, which lies below alpha 0.01 [{e}].",
+        lambda f, v: f"With p = {v}, {f} is below the threshold [{e}].",
+        lambda f, v: f"{f} was flagged because its p-value ({v}) is smaller than alpha (0.01) [{e}].",
+        lambda f, v: f"Its p-value, {v}, says that {f} is rare among normal samples [{e}].",
+        lambda f, v: f"- **{f}**: p-value **{v}** [{e}]",
+    ]
+    for say in phrase:
+        yield say(a.id, p), True, "p-value"
+        yield say(a.id, x), False, "invented p-value"
+        yield say(b.id, p), False, "right p-value, other finding"
+        yield say(a.id, q), False, "p-value of the other finding"
+    yield f"{a.sample} ({a.id}) has a p-value of {a.p:.1e} [{e}].", True, "p-value in e notation"
+    yield f"{b.sample} has a p-value of {p} [E5].", False, "right p-value, other sample"
+    yield f"The score of {a.sample} is {a.score:.1f} [{e}].", True, "rounded score"
+    yield f"{a.id} scores {a.score:.2f} [{e}].", True, "rounded score"
+    yield f"{a.id} scores {a.score + 0.02:.2f} [{e}].", False, "wrongly rounded score"
+    yield f"{a.id} scores {p} [{e}].", False, "p-value given as score"
+    yield f"The p-value of {a.id} is {a.score:.2f} [{e}].", False, "score given as p-value"
+    yield f"The score of {a.id} is -{a.score:.2f} [{e}].", False, "sign"
+    yield f"The p-value of {a.id} is {p}, above alpha 0.01 [{e}].", False, "alpha the wrong way round"
+    yield f"About 1 in {round(1 / a.p):,} normal samples looks as unusual as {a.id} [{e}].", True, "odds"
+    yield f"About 1 in {round(3 / a.p):,} normal samples looks as unusual as {a.id} [{e}].", False, "wrong odds"
+    yield f"The p-value of {a.id} is {p}.", False, "no citation"
+    yield f"The p-value of {a.id} is {p} [E4].", False, "wrong citation"
+    yield f"The p-value of {a.id} is {p} [E44].", False, "citation of nothing"
+    yield f"F77 has a p-value of {p} [{e}].", False, "unknown finding"
+    yield f"part_{rng.randrange(2000, 3000)}.png has a p-value of {p} [{e}].", False, "unknown sample"
+    back = "" if a.returns else "not "
+    away = "not " if a.returns else ""
+    yield f"After the repair {a.id} does {back}return to normal [{e}]." if back else f"After the repair {a.id} returns to normal [{e}].", True, "polarity"  # noqa: E501
+    yield f"After the repair {a.id} does {away}return to normal [{e}]." if away else f"After the repair {a.id} returns to normal [{e}].", False, "polarity"  # noqa: E501
+    yield f"The nearest normal version of {a.id} has a p-value of {_n(a.normal_p)} [{e}].", True, "counterfactual"
+    yield f"The nearest normal version of {a.id} has a p-value of {p} [{e}].", False, "before given as after"
+    yield f"{a.id} has a p-value of {_n(a.normal_p)} [{e}].", False, "after given as before"
+    yield "I cannot say who or what caused it.", True, "no facts"
+    yield f"Shall I compare {a.id} with {b.id}?", True, "offer"
+
+
+def _regions(rng: random.Random, a: Picture, b: Picture, one: dict, two: dict, other: dict, e: str) -> Claims:
+    yield f"{a.id} has two regions [{e}].", True, "count"
+    yield f"{a.id} has {rng.choice(['three', '4', 'seven'])} regions [{e}].", False, "wrong count"
+    for first, second in ((one, two), (two, one)):
+        name, share = first["name"], first["share"]
+        yield f"{share:.1f} % of the score of {a.id} lies in {name} [{e}].", True, "share"
+        yield f"{a.id}'s {name} carries {share:.0f} % of the score and lies in the {first['position']} [{e}].", True, "share and place"
+        yield f"In {a.id}, {name} ({first['position']}) accounts for {share:.1f} percent of the score [{e}].", True, "share and place"
+        yield f"{name.capitalize()} of {a.id} begins {first['left']} px from the left and {first['top']} px from the top [{e}].", True, "edges"
+        yield f"{name.capitalize()} is {first['width']} px wide and {first['height']} px high [{e}].", True, "size"
+        yield f"{name.capitalize()} measures {first['width']} x {first['height']} pixels and covers {first['area']:,} px [{e}].", True, "size"
+        yield f"{second['share']:.1f} % of the score of {a.id} lies in {name} [{e}].", False, "share of the other region"
+        yield f"{share:.1f} px of the score of {a.id} lies in {name} [{e}].", False, "wrong unit"
+        yield f"{name.capitalize()} of {a.id} lies in the {second['position']} [{e}].", False, "place of the other region"
+        yield f"{name.capitalize()} is {first['height']} px wide and {first['width']} px high [{e}].", False, "width and height swapped"
+        yield f"{name.capitalize()} is {first['width']} mm wide [{e}].", False, "wrong unit"
+        yield f"{name.capitalize()} of {a.id} begins {second['left'] + 1} px from the left [{e}].", False, "invented edge"
+        yield f"{name.capitalize()} covers {first['area'] + 100:,} px [{e}].", False, "invented area"
+    unused = next(place for place in PLACES if place not in {r["position"] for r in a.regions})
+    yield f"The defect of {a.id} lies in the {unused} [{e}].", False, "invented place"
+    yield f"Region 5 carries {one['share']:.1f} % of the score of {a.id} [{e}].", False, "unknown region"
+    yield f"Together both regions of {a.id} carry {one['share'] + two['share']:.1f} % of the score [{e}].", True, "sum"
+    yield f"Together both regions of {a.id} carry {one['share'] + two['share'] + 6:.1f} % of the score [{e}].", False, "wrong sum"
+    yield f"The x range of region 1 is {one['left']} to {one['left'] + one['width']} px [{e}].", True, "right edge"
+    yield f"Region 1 of {b.id} carries {one['share']:.1f} % of the score [E5].", False, "share of the other finding"
+    yield f"Region 1 carries the largest share of the score of {a.id} [{e}].", True, "superlative"
+    yield f"Region 2 carries the largest share of the score of {a.id} [{e}].", False, "superlative"
+
+
+def _grey(rng: random.Random, a: Picture, one: dict, two: dict, e: str) -> Claims:
+    for region in (one, two):
+        o, x, name = f"{region['observed']:.1f}", f"{region['expected']:.1f}", region["name"]
+        gap = region["expected"] - region["observed"]
+        yield f"In {name} the mean grey level is {o} instead of the expected {x} [{e}].", True, "observed and expected"
+        yield f"{name.capitalize()} reads {o} where {x} was expected [{e}].", True, "observed and expected"
+        yield f"Observed: {o}, expected: {x} in {name} [{e}].", True, "observed and expected"
+        yield f"The grey level of {name} was observed at {o} against {x} expected [{e}].", True, "observed and expected"
+        yield f"{name.capitalize()} is {gap:.0f} grey levels lower than expected [{e}].", True, "difference"
+        yield f"In {name} the mean grey level is {x} instead of the expected {o} [{e}].", False, "observed and expected swapped"
+        yield f"{name.capitalize()} reads {x} where {o} was expected [{e}].", False, "observed and expected swapped"
+        yield f"Observed: {x}, expected: {o} in {name} [{e}].", False, "observed and expected swapped"
+        yield f"{name.capitalize()} is {gap:.0f} grey levels higher than expected [{e}].", False, "direction"
+        yield f"{name.capitalize()} is {gap * 1.4:.0f} grey levels lower than expected [{e}].", False, "wrong difference"
+    yield f"In region 1 the mean grey level is {two['observed']:.1f} [{e}].", False, "value of the other region"
+
+
+def _comparisons(rng: random.Random, a: Picture, b: Picture) -> Claims:
+    low, high = sorted((a, b), key=lambda f: f.p)
+    big, small = sorted((a, b), key=lambda f: -f.score)
+    yield f"{a.id} and {b.id} have p-values of {_n(a.p)} and {_n(b.p)} [E5].", True, "list"
+    yield f"{a.id} and {b.id} have p-values of {_n(b.p)} and {_n(a.p)} [E5].", False, "list in the wrong order"
+    yield f"The p-value is {_n(a.p)} for {a.id} and {_n(b.p)} for {b.id} [E5].", True, "for"
+    yield f"The p-value is {_n(a.p)} for {b.id} and {_n(b.p)} for {a.id} [E5].", False, "for, swapped"
+    yield f"{a.id} scores {a.score:.2f}, while {b.id} scores {b.score:.2f} [E5].", True, "two clauses"
+    yield f"{a.id} scores {b.score:.2f}, while {b.id} scores {a.score:.2f} [E5].", False, "two clauses, swapped"
+    yield f"{low.id} is more anomalous than {high.id} [E5].", True, "comparative"
+    yield f"{high.id} is more anomalous than {low.id} [E5].", False, "comparative"
+    yield f"{low.id} has a lower p-value than {high.id} ({_n(low.p)} against {_n(high.p)}) [E5].", True, "comparative"
+    yield f"{high.id} has a lower p-value than {low.id} [E5].", False, "comparative"
+    yield f"{big.id} scores {big.score - small.score:.2f} higher than {small.id} [E5].", True, "difference"
+    yield f"{big.id} scores {big.score - small.score + 0.7:.2f} higher than {small.id} [E5].", False, "wrong difference"
+    yield f"The score of {big.id} is {big.score / small.score:.1f} times that of {small.id} [E5].", True, "ratio"
+    yield f"The score of {big.id} is {big.score / small.score + 0.8:.1f} times that of {small.id} [E5].", False, "wrong ratio"
+    place = a.regions[0]["position"]
+    if place not in {r["position"] for r in b.regions}:
+        yield f"{b.id} lies in the {place} too [E5].", False, "place of the other finding"
+    yield f"{a.id} lies in the {place} and {b.id} in the {b.regions[0]['position']} [E5].", True, "places"
+
+
+def _what_if(rng: random.Random, a: Picture, b: Picture) -> Claims:
+    p, q, s, t = _n(a.p), _n(a.normal_p), f"{a.score:.2f}", f"{a.normal_score:.2f}"
+    yield f"Repairing region 1 of {a.id} raises the p-value from {p} to {q} [E7].", True, "from to"
+    yield f"Repairing region 1 lowers the score of {a.id} from {s} to {t} and raises its p-value to {q} [E7].", True, "from to"
+    yield f"Before the repair the p-value of {a.id} is {p}, after it {q} [E7].", True, "before and after"
+    yield f"Without region 1, {a.id} would score {t} [E7].", True, "after"
+    yield f"Repairing region 1 of {a.id} changes the p-value from {q} to {p} [E7].", False, "from to, swapped"
+    yield f"Before the repair the p-value of {a.id} is {q}, after it {p} [E7].", False, "before and after, swapped"
+    yield f"Repairing region 1 of {a.id} lowers the score from {t} to {s} [E7].", False, "from to, swapped"
+    yield f"After the repair {a.id} has a p-value of {_n(_other(rng, a.normal_p))} [E7].", False, "invented"
+    yield f"Repairing region 1 of {b.id} raises the p-value from {p} to {q} [E7].", False, "other finding"
+    word, wrong = ("above", "below") if a.returns else ("below", "above")
+    yield f"The p-value after the repair, {q}, lies {word} alpha [E7].", True, "alpha"
+    yield f"The p-value after the repair, {q}, lies {wrong} alpha [E7].", False, "alpha the wrong way round"
+    yield f"The repair lowers the score by {a.score - a.normal_score:.2f} [E7].", True, "difference"
+    yield f"The repair lowers the score by {(a.score - a.normal_score) * 1.3:.2f} [E7].", False, "wrong difference"
+
+
+def _lists(rng: random.Random, pictures: list[Picture]) -> Claims:
+    yield "R2 holds 480 samples, of which 6 were flagged [E6].", True, "counts"
+    yield "6 of 480 samples were flagged, that is 1.25 % [E6].", True, "counts"
+    yield "Six findings came out of 480 samples [E6].", True, "count in words"
+    yield "R2 holds 418 samples [E6].", False, "invented count"
+    yield "Seven findings came out of 480 samples [E6].", False, "invented count"
+    yield "6 of 480 samples were flagged, that is 6 % [E6].", False, "wrong percentage"
+    yield "R3 holds 480 samples [E6].", False, "unknown run"
+    worst = min(pictures, key=lambda f: f.p)
+    yield f"The p-value of {worst.sample} is {_n(worst.p)} [E6].", True, "by name"
+
+
+def _of_events(rng: random.Random, events: list[Event]) -> Claims:
+    for k, (a, b) in enumerate((events, events[::-1])):
+        e = f"E{k + 3}"
+        clock, stop = a.start[11:16], a.end[11:16]
+        yield f"{a.id} lasted from {clock} to {stop} [{e}].", True, "times"
+        yield f"{a.id} began at {a.start} [{e}].", True, "times"
+        yield f"{a.id} began on {int(a.start[8:10])} November 2026 at {clock} and ended at {stop} [{e}].", True, "times"
+        yield f"{a.id} lasted {a.minutes} minutes [{e}].", True, "duration"
+        yield f"It covers {a.minutes + 1} stamps [{e}].", True, "length"
+        yield f"{a.id} lasted from {stop} to {clock} [{e}].", False, "times swapped"
+        yield f"{a.id} began at 23:17 [{e}].", False, "invented time"
+        yield f"{a.id} began on 17 November 2026 [{e}].", False, "invented date"
+        yield f"{a.id} lasted {a.minutes + 7} minutes [{e}].", False, "wrong duration"
+        yield f"{a.id} lasted {a.minutes} hours [{e}].", False, "wrong unit"
+        yield from _channels(rng, a, b, e)
+
+
+def _channels(rng: random.Random, a: Event, b: Event, e: str) -> Claims:
+    first, second, third = a.channels
+    stranger = next((c["name"] for c in b.channels if c["name"] not in {x["name"] for x in a.channels}), None)
+    for one, two in ((first, second), (second, third), (third, first)):
+        name, unit, o, x = one["name"], one["unit"], f"{one['observed']:.1f}", f"{one['expected']:.1f}"
+        wrong = "bar" if unit != "bar" else "°C"
+        gap, times = one["observed"] - one["expected"], one["observed"] / one["expected"]
+        yield f"{name.capitalize()} reads {o} {unit} instead of the expected {x} {unit} [{e}].", True, "channel"
+        yield f"The channel `{name}` carries {one['share']:.1f} % of the score of {a.id} [{e}].", True, "channel share"
+        yield f"{one['share']:.0f} % of the score lies in {name} and {two['share']:.0f} % in {two['name']} [{e}].", True, "two shares"
+        yield f"{name} ({one['share']:.1f} %) and {two['name']} ({two['share']:.1f} %) carry it [{e}].", True, "two shares"
+        yield f"The {name} is {gap:.1f} {unit} higher than expected [{e}].", True, "difference"
+        yield f"The observed {name} is {times:.1f} times the expected value [{e}].", True, "ratio"
+        yield f"For {name}, {x} {unit} would be normal, but {o} {unit} was measured [{e}].", True, "channel"
+        yield f"{name.capitalize()} reads {x} {unit} instead of the expected {o} {unit} [{e}].", False, "observed and expected swapped"
+        yield f"{name.capitalize()} reads {o} {wrong} [{e}].", False, "wrong unit"
+        yield f"{two['name'].capitalize()} reads {o} [{e}].", False, "value of another channel"
+        yield f"The channel `{two['name']}` carries {one['share']:.1f} % of the score [{e}].", False, "share of another channel"
+        yield f"{one['share']:.0f} % of the score lies in {two['name']} and {two['share']:.0f} % in {name} [{e}].", False, "two shares, swapped"  # noqa: E501
+        yield f"The {name} is {gap:.1f} {unit} lower than expected [{e}].", False, "direction"
+        yield f"The {name} is {gap * 1.3 + 1:.1f} {unit} higher than expected [{e}].", False, "wrong difference"
+        yield f"The observed {name} is {times + 0.9:.1f} times the expected value [{e}].", False, "wrong ratio"
+        yield f"{name.capitalize()} reads {_other(rng, one['observed']):.1f} {unit} [{e}].", False, "invented value"
+    yield f"The guilty channels are {first['name']} and {second['name']} [{e}].", True, "names"
+    yield f"{first['name'].capitalize()} carries most of the score of {a.id} [{e}].", True, "superlative"
+    yield f"{second['name'].capitalize()} carries most of the score of {a.id} [{e}].", False, "superlative"
+    yield f"The channel `pump_9` carries {first['share']:.1f} % of the score [{e}].", False, "unknown channel"
+    if stranger:
+        yield f"{stranger.capitalize()} carries {first['share']:.1f} % of the score [{e}].", False, "channel of the other finding"
