@@ -54,9 +54,13 @@ class Stretch:
         return slice(self.event[0] - self.start, self.event[1] - self.start)
 
 
-def around(event: tuple[int, int], window: int, length: int) -> tuple[int, int]:
-    """First and last-but-one row of the stretch kept for an event of a series of `length` rows."""
-    return max(0, event[0] - CONTEXT * window), min(length, event[1] + CONTEXT * window)
+def around(event: tuple[int, int], window: int, length: int, grid: int = 1) -> tuple[int, int]:
+    """First row and one past the last of the stretch kept for an event of a series of `length` rows.
+
+    The first row is a multiple of `grid`, so that windows lie as they lay when the whole series was scored.
+    """
+    first = max(0, event[0] - CONTEXT * window)
+    return first - first % grid, min(length, event[1] + CONTEXT * window)
 
 
 # --- images -------------------------------------------------------------------------------------------------------

@@ -21,8 +21,9 @@ def contains(column: Any, text: str) -> ColumnElement[bool]:
     return column.ilike(f"%{escaped}%", escape="\\")
 
 
-def _tagged(kind: str, name: str) -> ColumnElement[bool]:
-    inner = select(TagRow.finding_id).where(TagRow.kind == kind, TagRow.key == str(name).casefold())
+def _tagged(kind: str, names: str | list[str]) -> ColumnElement[bool]:
+    keys = [name.casefold() for name in ([names] if isinstance(names, str) else names)]
+    inner = select(TagRow.finding_id).where(TagRow.kind == kind, TagRow.key.in_(keys))
     return FindingRow.id.in_(inner)
 
 
@@ -39,6 +40,7 @@ FILTERS: dict[str, Any] = {
     "search": lambda text: or_(contains(FindingRow.sample, text), contains(FindingRow.note, text)),
     "min_p": lambda p: FindingRow.p_value >= p,
     "max_p": lambda p: FindingRow.p_value <= p,
+    "max_index": lambda index: FindingRow.index <= index,
     "min_score": lambda score: FindingRow.score >= score,
     "since": lambda time: FindingRow.time >= time,
     "until": lambda time: FindingRow.time <= time,

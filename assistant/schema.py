@@ -15,7 +15,7 @@ class Base(DeclarativeBase):
     """Names every constraint, so that migrations can name them too."""
 
     metadata = MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s"})
-    type_annotation_map = {dict[str, Any]: JSON, list[Any]: JSON}  # noqa: RUF012
+    type_annotation_map = {dict[str, Any]: JSON, list[Any]: JSON}
 
 
 class RunRow(Base):
@@ -95,7 +95,7 @@ class TagRow(Base):
 
 
 Index("ix_finding_tags_kind_key", TagRow.kind, TagRow.key, TagRow.finding_id)
-Index("ix_finding_tags_run", TagRow.run_id, TagRow.kind, TagRow.rank, TagRow.name)
+Index("ix_finding_tags_run", TagRow.run_id, TagRow.kind, TagRow.name)
 
 
 class SignatureRow(Base):

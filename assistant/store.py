@@ -173,7 +173,7 @@ class Store:
         """How many findings match.
 
         Filters: state, part (a part that carries score), position ("upper left"), search (in sample name or note),
-        min_p, max_p, min_score, since, until (ISO times), incident, sample (exact name), ids.
+        min_p, max_p, max_index, min_score, since, until (ISO times), incident, sample (exact name), ids.
         """
         query = self._filtered(select(func.count()).select_from(FindingRow), run, **filters)
         with self.database.read() as session:
@@ -196,10 +196,10 @@ class Store:
         with self.database.read() as session:
             return {str(state): int(count) for state, count in session.execute(query)}
 
-    def leading(self, kind: str = "part", run: str | None = None, limit: int = 10) -> list[tuple[str, int]]:
-        """The parts (or positions) that lead most findings, with how many they lead."""
+    def involved(self, kind: str = "part", run: str | None = None, limit: int = 10) -> list[tuple[str, int]]:
+        """The parts (or positions) that most findings involve, with how many: what the filter of that name finds."""
         count = func.count()
-        query = select(TagRow.name, count).where(TagRow.kind == kind, TagRow.rank == 0).group_by(TagRow.name)
+        query = select(TagRow.name, count).where(TagRow.kind == kind).group_by(TagRow.name)
         if run is not None:
             query = query.where(TagRow.run_id == id_number("R", run))
         with self.database.read() as session:

@@ -132,8 +132,8 @@ def test_a_flagged_sample_knows_its_finding(filled):
     assert filled.samples_named("nothing like it") == []
 
 
-def test_parts_that_lead_are_counted(filled):
-    assert filled.leading("part", "R1") == [("cpu", 2), ("disk", 1)]
+def test_parts_that_are_involved_are_counted(filled):
+    assert filled.involved("part", "R1") == [("cpu", 2), ("disk", 1)]
 
 
 def test_labels_set_the_state_and_the_latest_counts(filled):
@@ -245,7 +245,7 @@ def test_twenty_thousand_findings_are_listed_at_once(store):
     for order in ("p_value", "score", "index", "created"):
         assert len(store.findings("R1", order=order, descending=True, limit=10, offset=100)) == 10
     assert store.count_findings("R1", part="c3", max_p=0.5) > 0
-    assert store.leading("part", "R1")[0][1] > 0
+    assert store.involved("part", "R1")[0][1] > 0
     assert time.perf_counter() - start < 1.0
 
 

@@ -107,7 +107,7 @@ def _findings() -> None:
         *_text("name", "key"),
     )
     op.create_index("ix_finding_tags_kind_key", "finding_tags", ["kind", "key", "finding_id"])
-    op.create_index("ix_finding_tags_run", "finding_tags", ["run_id", "kind", "rank", "name"])
+    op.create_index("ix_finding_tags_run", "finding_tags", ["run_id", "kind", "name"])
     op.create_table(
         "signatures",
         _ref("finding_id", "findings.id", primary_key=True),

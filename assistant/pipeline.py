@@ -1,0 +1,310 @@
+"""From data to a stored run: fit a model, detect in new data, and reach a stored finding's detector again.
+
+The one module, besides the tools, that touches detectors. Knows sources, detectors, the store and folders; not
+language models, pages or terminals. Imports torch only when a detector is needed.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from assistant import keeping
+from assistant.config import Config
+from assistant.records import Finding, Run, Sample
+from assistant.scoring import SCORERS, Batch, Job, Progress, silent
+from assistant.specimens import ImageSpecimen, SeriesSpecimen, Specimen, TableSpecimen
+from assistant.store import Store
+from detectors.errors import AnomalyError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from detectors import Detector
+
+KEPT_DETECTORS = 4
+
+
+class Workspace:
+    """A store with its detectors at hand. Detectors are loaded when first needed; the lock guards their use."""
+
+    def __init__(self, store: Store, config: Config | None = None) -> None:
+        self.store = store
+        self.config = config or Config()
+        self.lock = threading.RLock()
+        self._detectors: OrderedDict[str, Detector] = OrderedDict()
+        self._frames: OrderedDict[Path, pd.DataFrame] = OrderedDict()
+
+    @classmethod
+    def open(cls, config: Config, create: bool = False) -> Workspace:
+        """The store that the settings name.
+
+        Raises:
+            StoreError: see `Store.open`.
+        """
+        return cls(Store.open(config.store, Path(config.files) if config.files else None, create), config)
+
+    def detector(self, run: Run | str) -> Detector:
+        """The detector that made a run, calibrated as it was then.
+
+        Raises:
+            AnomalyError: its folder is gone or holds another model by now.
+        """
+        run = self.store.run(run) if isinstance(run, str) else run
+        with self.lock:
+            if run.id not in self._detectors:
+                self._detectors[run.id] = self._load(run)
+                while len(self._detectors) > KEPT_DETECTORS:
+                    self._detectors.popitem(last=False)
+            self._detectors.move_to_end(run.id)
+            return self._detectors[run.id]
+
+    def _load(self, run: Run) -> Detector:
+        detector = load(run.model, self.config.device)
+        if detector.info().get("model_hash") != run.info.get("model_hash"):
+            raise AnomalyError(
+                f"The model in {run.model} was fitted again after {run.id}; run `anomaly detect` again to score anew."
+            )
+        if run.info.get("recalibration"):
+            detector.recalibrate(run.info["recalibration"])
+        return detector
+
+    def series(self, run: str) -> pd.DataFrame:
+        """The scored series of a run."""
+        return self._frame(self.store.run_folder(run) / "series.parquet")
+
+    def table(self, run: str) -> pd.DataFrame:
+        """The scored table of a run."""
+        return self._frame(self.store.run_folder(run) / "table.parquet")
+
+    def series_scores(self, run: str) -> tuple[np.ndarray, np.ndarray]:
+        """(scores, p_values) of every stamp of a run over a series."""
+        path = self.store.run_folder(run) / "scores.npz"
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                return file["scores"], file["p_values"]
+        except (OSError, KeyError, ValueError) as error:
+            raise keeping.lost(path) from error
+
+    def image(self, finding: Finding | str) -> Path:
+        """The picture of a finding as the detector saw it."""
+        finding = self.store.finding(finding) if isinstance(finding, str) else finding
+        path = finding.folder / "input.png"
+        if not path.is_file():
+            raise keeping.lost(path)
+        return path
+
+    def specimen(self, finding: Finding | str) -> Specimen:
+        """A finding on the bench, to be repaired and scored again."""
+        finding = self.store.finding(finding) if isinstance(finding, str) else finding
+        detector = self.detector(finding.run)
+        if finding.modality == "image":
+            return ImageSpecimen(finding, detector)
+        if finding.modality == "series":
+            return SeriesSpecimen(finding, detector)
+        if finding.modality == "table":
+            return TableSpecimen(finding, detector, self.table(finding.run))
+        raise AnomalyError(f"{finding.id} is a finding over {finding.modality}, which cannot be scored again yet.")
+
+    def _frame(self, path: Path) -> pd.DataFrame:
+        with self.lock:
+            if path not in self._frames:
+                self._frames[path] = keeping.load_frame(path)
+                while len(self._frames) > KEPT_DETECTORS:
+                    self._frames.popitem(last=False)
+            return self._frames[path]
+
+
+def load(model: str | Path, device: str = "auto") -> Detector:
+    """The detector in a model folder.
+
+    Raises:
+        AnomalyError: no such folder, or not a whole model of this version.
+    """
+    from detectors import load_detector
+
+    folder = Path(model).expanduser()
+    if not folder.is_dir():
+        raise AnomalyError(f"There is no model folder {str(model)!r}; make one: anomaly fit SOURCE --out {model}.")
+    return load_detector(folder, device=device)
+
+
+# --- fit ----------------------------------------------------------------------------------------------------------
+
+
+def fit_model(
+    source: Any,
+    out: str | Path,
+    modality: str | None = None,
+    method: str = "default",
+    settings: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    force: bool = False,
+) -> dict[str, Any]:
+    """Fit a detector on normal data and save it.
+
+    Args:
+        source: whatever `detectors.data.read_source` reads.
+        out: the model's folder; an interrupted fit goes on from `out`.partial.
+        settings: of the modality and the method; also `seed`, `device` and `contamination`.
+        force: whether a model that is already there is replaced.
+
+    Returns:
+        `detector.info()`, with `notes` and `skipped` of the source.
+
+    Raises:
+        AnomalyError: unusable source, unknown method or setting, or `out` is taken.
+    """
+    from detectors import make_detector
+    from detectors.data import read_source
+
+    out = Path(out).expanduser()
+    _check_free(out, force)
+    data = read_source(source, modality)
+    given = dict(settings or {})
+    contamination = given.pop("contamination", 0.0)
+    detector = make_detector(data.modality, method, **given)
+    checkpoint = out.with_name(f"{out.name}.partial")
+    detector.fit(data.samples, progress=progress, contamination=contamination, checkpoint=checkpoint)
+    detector.save(out)
+    shutil.rmtree(checkpoint, ignore_errors=True)
+    return {**detector.info(), "notes": list(data.notes), "skipped": list(data.skipped)}
+
+
+def _check_free(out: Path, force: bool) -> None:
+    if out.is_file():
+        raise AnomalyError(f"{out} is a file; --out names a folder.")
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    if not (out / "detector.json").is_file():
+        raise AnomalyError(f"{out} holds other things than a model; choose another folder.")
+    if not force:
+        raise AnomalyError(f"{out} already holds a model; use --force to replace it, or choose another folder.")
+
+
+# --- detect -------------------------------------------------------------------------------------------------------
+
+
+def run_detection(
+    workspace: Workspace,
+    source: Any,
+    model: str | Path,
+    alpha: float = 0.01,
+    fdr: float | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Score new data, keep the run with its findings, and draw the most anomalous ones.
+
+    Findings of this model that people labelled normal are added to the calibration first, see `Run.info`:
+    `recalibration` (their scores), `threshold_before` and `threshold` (the score from which alpha flags).
+
+    Raises:
+        AnomalyError: unusable source or model, or samples that do not fit the model. Nothing is kept then.
+    """
+    from detectors.data import open_image, read_source
+
+    for name, value in (("alpha", alpha), ("fdr", fdr)):
+        if value is not None and not 0 < value < 1:
+            raise AnomalyError(f"{name} = {value} must lie between 0 and 1.")
+    tell = progress or silent
+    detector = load(model, workspace.config.device)
+    info = detector.info()
+    data = read_source(source, info["modality"])
+    changed = _recalibrate(workspace, detector, str(Path(model).expanduser().absolute()), info, alpha)
+    staging = workspace.store.root / "staging" / uuid.uuid4().hex
+    job = Job(detector, data, alpha, fdr, _cut, open_image, staging, lambda f, m: tell(0.9 * f, m))
+    try:
+        batch = SCORERS[data.modality](job)
+        run = Run(
+            id="",
+            created="",
+            source=data.origin,
+            modality=data.modality,
+            model=str(Path(model).expanduser().absolute()),
+            method=info["method"],
+            alpha=batch.alpha,
+            fdr=fdr,
+            n_samples=len(batch.scores),
+            n_flagged=len(batch.findings),
+            info=keeping.plain({**info, **changed, "notes": data.notes, "data_digest": data.digest}),
+            skipped=[*data.skipped, *batch.skipped],
+        )
+        samples = _samples(batch) if data.modality != "series" else []
+        run = workspace.store.add_run(run, samples, batch.findings, _mover(workspace.store, staging, batch.folders))
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    _draw_first(workspace, run, lambda f, m: tell(0.9 + 0.1 * f, m))
+    tell(1.0, "done")
+    return run
+
+
+def _recalibrate(
+    workspace: Workspace, detector: Detector, model: str, info: Mapping[str, Any], alpha: float
+) -> dict[str, Any]:
+    """Add the scores of findings labelled normal to the calibration; what changed, in words of `Run.info`."""
+    scores: list[float] = []
+    labelled = []
+    for finding in workspace.store.labelled(model, "normal"):
+        if workspace.store.run(finding.run).info.get("model_hash") == info.get("model_hash"):
+            labelled.append(finding.id)
+            scores += _own_scores(finding)
+    before = detector.threshold(alpha)
+    if scores:
+        detector.recalibrate(scores)
+    after = detector.threshold(alpha)
+    return {"recalibration": scores, "relabelled": labelled, "threshold_before": before, "threshold": after}
+
+
+def _own_scores(finding: Finding) -> list[float]:
+    if finding.modality != "series":
+        return [finding.score]
+    stretch = keeping.load_stretch(finding.folder)
+    own = np.asarray(stretch.scores[stretch.rows], float)
+    return [float(score) for score in own[np.isfinite(own)]]
+
+
+def _mover(store: Store, staging: Path, folders: Sequence[Path]) -> Callable[[str, list[str]], None]:
+    """Puts the staged folders in their place under the ids that the store gave."""
+
+    def move(run: str, findings: list[str]) -> None:
+        home = store.run_folder(run)
+        home.mkdir(parents=True, exist_ok=True)
+        for folder, name in zip(folders, findings, strict=True):
+            folder.replace(home / name)
+        if staging.is_dir():
+            for rest in staging.iterdir():
+                rest.replace(home / rest.name)
+
+    return move
+
+
+def _samples(batch: Batch) -> list[Sample]:
+    flagged = {finding.index for finding in batch.findings}
+    rows = zip(batch.names, batch.scores.tolist(), batch.p_values.tolist(), strict=True)
+    return [Sample("", name, i, score, p, i in flagged) for i, (name, score, p) in enumerate(rows)]
+
+
+def _draw_first(workspace: Workspace, run: Run, tell: Progress) -> None:
+    """Pictures and normal versions of the most anomalous findings; those of the others are made when asked for."""
+    first = workspace.store.findings(run.id, limit=workspace.config.pictures)
+    for number, finding in enumerate(first):
+        with workspace.lock:
+            workspace.specimen(finding).explain()
+        if finding.modality == "image":
+            keeping.keep_overlay(finding.folder, finding.regions)
+        tell((number + 1) / len(first), "drawing the normal versions")
+
+
+def _cut(p_values: np.ndarray, fdr: float) -> float:
+    """The largest p-value that Benjamini-Hochberg rejects; where it rejects none, the level of its first step."""
+    from detectors.calibration import benjamini_hochberg
+
+    flags = benjamini_hochberg(p_values, fdr)
+    return float(p_values[flags].max()) if flags.any() else fdr / max(1, len(p_values))

@@ -1,0 +1,190 @@
+"""Scores a batch and lays out what each finding keeps, before anything has an id. One function a modality.
+
+Knows detectors by their interface, sources and folders; imports neither detectors nor the database. `SCORERS` maps a
+modality to its function: `Job` in, `Batch` out, the findings' folders staged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from assistant import keeping
+from assistant.records import NewFinding
+from detectors.errors import AnomalyError
+
+Progress = Callable[[float, str], None]
+CHUNK = 64  # images scored, and their maps held, at a time
+
+
+def silent(_fraction: float, _message: str) -> None:
+    """No progress shown."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be scored, and with what."""
+
+    detector: Any  # detectors.Detector
+    data: Any  # detectors.data.Source
+    alpha: float
+    fdr: float | None
+    cut: Callable[[np.ndarray, float], float]  # (p-values, fdr) -> the largest p-value that is flagged
+    open_image: Callable[[Any], np.ndarray]
+    staging: Path
+    tell: Progress
+
+
+@dataclass
+class Batch:
+    """What scoring gave, on its way into the store."""
+
+    names: list[str]  # of the samples; none in a series
+    scores: np.ndarray
+    p_values: np.ndarray
+    alpha: float  # the p-value up to which samples were flagged
+    findings: list[NewFinding] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)  # staged, one a finding
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, job: Job, detection: Any, name: str, index: int, time: str = "") -> Path:
+        """Take up a detection; returns the folder for what it keeps."""
+        told = keeping.plain(detection.to_dict())
+        finding = NewFinding(
+            sample=name,
+            index=index,
+            score=detection.score,
+            p_value=detection.p_value,
+            extrapolated=bool(detection.extrapolated),
+            regions=told["regions"],
+            parts=told["parts"],
+            signature=np.asarray(detection.signature, "<f4").tobytes(),
+            time=time,
+        )
+        folder = job.staging / f"finding-{len(self.findings)}"
+        self.findings.append(finding)
+        self.folders.append(folder)
+        return folder
+
+
+# --- images -------------------------------------------------------------------------------------------------------
+
+
+def score_images(job: Job) -> Batch:
+    """Images, a few at a time, so that their maps fit in memory; one that does not fit the model is skipped.
+
+    Raises:
+        AnomalyError: not one image can be scored.
+    """
+    batch = Batch([], np.zeros(0), np.zeros(0), job.alpha)
+    if job.fdr is not None:
+        known = [assessment.p_values for _, assessment in _chunks(job, 1e-12, [], silent)]
+        batch.alpha = job.cut(np.concatenate([np.zeros(0), *known]), job.fdr)
+    scores, p_values = [batch.scores], [batch.p_values]
+    for numbers, found in _chunks(job, batch.alpha, batch.skipped, job.tell):
+        for detection in found.detections:
+            number = numbers[detection.index]
+            folder = batch.add(job, detection, job.data.names[number], len(batch.names) + detection.index)
+            masks = [region.mask for region in detection.regions]
+            keeping.keep_image(folder, job.open_image(job.data.samples[number]), detection.map, masks)
+        batch.names += [job.data.names[number] for number in numbers]
+        scores.append(found.scores)
+        p_values.append(found.p_values)
+    if not batch.names:
+        name, reason = batch.skipped[0]
+        raise AnomalyError(f"None of the {len(job.data.samples)} images can be scored; {name!r}: {reason}")
+    batch.scores, batch.p_values = np.concatenate(scores), np.concatenate(p_values)
+    return batch
+
+
+def _chunks(job: Job, alpha: float, skipped: list[tuple[str, str]], tell: Progress) -> Iterator[tuple[list[int], Any]]:
+    """(numbers of images, their assessment)."""
+    total = len(job.data.samples)
+    for first in range(0, total, CHUNK):
+        yield from _assessable(job, list(range(first, min(first + CHUNK, total))), alpha, skipped)
+        tell(min(1.0, (first + CHUNK) / total), "scoring")
+
+
+def _assessable(
+    job: Job, numbers: list[int], alpha: float, skipped: list[tuple[str, str]]
+) -> Iterator[tuple[list[int], Any]]:
+    """A chunk in one go; where it holds an image that does not fit, halves of it, down to that image."""
+    try:
+        yield numbers, job.detector.assess([job.data.samples[i] for i in numbers], alpha)
+    except AnomalyError as error:
+        if len(numbers) == 1:
+            skipped.append((job.data.names[numbers[0]], str(error)))
+            return
+        middle = len(numbers) // 2
+        for half in (numbers[:middle], numbers[middle:]):
+            yield from _assessable(job, half, alpha, skipped)
+
+
+# --- series -------------------------------------------------------------------------------------------------------
+
+
+def score_series(job: Job) -> Batch:
+    """A series; its findings are events, each kept with its surroundings."""
+    frame, info = job.data.samples, job.detector.info()
+    found, batch = _assessed(job, [])
+    for detection in found.detections:
+        start_time = detection.regions[0].start_time if detection.regions else None
+        folder = batch.add(job, detection, detection.sample, detection.index, start_time or "")
+        keeping.keep_stretch(folder, _stretch(info, detection, frame, batch))
+    keeping.keep_frame(job.staging / "series.parquet", frame)
+    kept = {"scores": batch.scores, "p_values": batch.p_values}
+    keeping.write(job.staging / "scores.npz", lambda file: np.savez_compressed(file, **kept))  # type: ignore[arg-type]
+    return batch
+
+
+def _assessed(job: Job, names: list[str]) -> tuple[Any, Batch]:
+    found = job.detector.assess(job.data.samples, job.alpha, fdr=job.fdr, progress=job.tell)
+    scores, p_values = np.asarray(found.scores, float), np.asarray(found.p_values, float)
+    alpha = job.alpha if job.fdr is None else job.cut(p_values, job.fdr)
+    return found, Batch(names, scores, p_values, alpha)
+
+
+def _stretch(info: dict[str, Any], detection: Any, frame: Any, batch: Batch) -> keeping.Stretch:
+    event = (detection.index, detection.index + len(detection.map))
+    grid = max(1, info["window"] // info["settings"].get("overlap", 1))
+    first, last = keeping.around(event, info["window"], len(frame), grid)
+    part = frame.iloc[first:last][[c for _, c in sorted(_places(frame, info["channels"]))]]
+    return keeping.Stretch(
+        start=first,
+        event=event,
+        observed=part.to_numpy(np.float64, na_value=np.nan),
+        channels=tuple(str(name) for name in part.columns),
+        times=part.index.to_numpy("datetime64[ns]") if part.index.dtype.kind == "M" else np.zeros(0, "datetime64[ns]"),
+        scores=batch.scores[first:last],
+        p_values=batch.p_values[first:last],
+        map=detection.map,
+    )
+
+
+def _places(frame: Any, channels: list[str]) -> list[tuple[int, Any]]:
+    """(place in the model, column) of the columns that the model knows; maps and masks follow the model's order."""
+    order = {name: place for place, name in enumerate(channels)}
+    return [(order[str(column)], column) for column in frame.columns if str(column) in order]
+
+
+# --- tables -------------------------------------------------------------------------------------------------------
+
+
+def score_table(job: Job) -> Batch:
+    """A table; its findings are rows."""
+    frame, features = job.data.samples, [str(name) for name in job.detector.info()["features"]]
+    found, batch = _assessed(job, list(job.data.names))
+    for detection in found.detections:
+        folder = batch.add(job, detection, batch.names[detection.index], detection.index)
+        values = {str(name): value for name, value in frame.iloc[detection.index].items()}
+        level = dict(zip(features, np.asarray(detection.map).ravel().tolist(), strict=True))
+        keeping.keep_json(folder / "row.json", {"values": values, "map": level})
+    keeping.keep_frame(job.staging / "table.parquet", frame)
+    return batch
+
+
+SCORERS: dict[str, Callable[[Job], Batch]] = {"image": score_images, "series": score_series, "table": score_table}

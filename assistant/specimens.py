@@ -1,0 +1,218 @@
+"""One finding on the bench: what of it can be repaired, its repaired version, and the score of that.
+
+Knows findings, their kept files and the detector it is handed; not the store, tools or language models. A new modality
+is one class here.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from assistant.keeping import keep_json, load_json, load_stretch, plain, region_mask, write
+from assistant.records import Finding
+from detectors.errors import AnomalyError
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A score and its p-value."""
+
+    score: float
+    p_value: float
+
+
+class Specimen(ABC):
+    """A finding with its detector. `samples` are always in the detector's own form."""
+
+    kind: ClassVar[str] = ""  # what its parts are called: "region", "channel", "feature"
+
+    def __init__(self, finding: Finding, detector: Any) -> None:
+        self.finding = finding
+        self.detector = detector
+        self.regions = [str(region["name"]) for region in finding.regions]
+
+    @property
+    @abstractmethod
+    def parts(self) -> list[str]:
+        """Names of what can be repaired or left out."""
+
+    @abstractmethod
+    def samples(self) -> Any:
+        """The finding as it was scored (series: with its surroundings)."""
+
+    @abstractmethod
+    def mask(self, region: str | None = None, part: str | None = None) -> Any:
+        """Own-form mask of one region, one part, or (neither) of everything that the detector found odd."""
+
+    @abstractmethod
+    def keep(self, normal: Any) -> None:
+        """Write the nearest normal version into the finding's folder."""
+
+    def proper(self, region: str | None = None, part: str | None = None) -> str:
+        """The proper name of what `mask` masks."""
+        if part is not None:
+            return self.parts[self.place(part, self.parts, self.kind)]
+        return self.regions[self.place(region, self.regions, "place")] if region is not None else "everything odd"
+
+    def without(self, part: str) -> Any:
+        """Own-form mask of a part, all over the sample."""
+        return self.mask(part=part)
+
+    def repaired(self, where: Any) -> Any:
+        """What normal would look like in the masked places."""
+        return self.detector.counterfactual(self.samples(), where=where)
+
+    def judge(self, samples: Any, member: str | None = None) -> Judgement:
+        """Score samples again, now."""
+        scores = np.asarray(self.detector.decision_function(samples, member=member), float)[self.rows]
+        p_values = np.asarray(self.detector.calibrations[member].p_value(scores), float)
+        seen = np.isfinite(scores)
+        if not seen.any():
+            raise AnomalyError(f"{self.finding.id} cannot be scored again: nothing of it is left to judge.")
+        return Judgement(float(scores[seen].max()), float(p_values[seen].min()))
+
+    @property
+    def rows(self) -> slice:
+        """Which scores of `samples` are the finding's."""
+        return slice(0, 1)
+
+    def explain(self) -> Judgement:
+        """The nearest normal version, kept in the folder, and how it scores; worked out once."""
+        path = self.finding.folder / "explanation.json"
+        if path.is_file():
+            return Judgement(**load_json(path))
+        normal = self.repaired(self.mask())
+        judgement = self.judge(normal)
+        self.keep(normal)
+        keep_json(path, asdict(judgement))
+        return judgement
+
+    def place(self, name: str, known: Sequence[str], what: str) -> int:
+        """The number of the region or part that a person calls `name`.
+
+        Raises:
+            AnomalyError: there is none; the sentence lists those there are.
+        """
+        low = str(name).strip().casefold()
+        plain_names = [str(one).casefold() for one in known]
+        for number, one in enumerate(plain_names):
+            if low in {one, one.removeprefix("region ").removeprefix("interval "), f"{self.kind} {one}"}:
+                return number
+        shown = ", ".join(repr(one) for one in known[:20]) or "none"
+        more = f" and {len(known) - 20} more" if len(known) > 20 else ""
+        raise AnomalyError(f"{self.finding.id} has no {what} {str(name)[:60]!r}; it has: {shown}{more}.")
+
+
+class ImageSpecimen(Specimen):
+    """An image; its parts are its regions, also known by their position."""
+
+    kind = "region"
+
+    @property
+    def parts(self) -> list[str]:
+        return self.regions
+
+    def samples(self) -> Any:
+        return [self.finding.folder / "input.png"]
+
+    def mask(self, region: str | None = None, part: str | None = None) -> Any:
+        name = region or part
+        if name is None:
+            return None
+        return [region_mask(self.finding.folder, self.finding.regions, self.place(name, self.regions, "region"))]
+
+    def place(self, name: str, known: Sequence[str], what: str) -> int:
+        positions = [str(region.get("position", "")).casefold() for region in self.finding.regions]
+        low = str(name).strip().casefold()
+        return positions.index(low) if low in positions else super().place(name, known, what)
+
+    def keep(self, normal: Any) -> None:
+        from PIL import Image
+
+        picture = Image.fromarray(np.asarray(normal[0], np.uint8))
+        path = self.finding.folder / "counterfactual.png"
+        write(path, lambda file: picture.save(file, "PNG", compress_level=3))
+
+
+class SeriesSpecimen(Specimen):
+    """An event of a series with its surroundings; its parts are the channels."""
+
+    kind = "channel"
+
+    def __init__(self, finding: Finding, detector: Any) -> None:
+        super().__init__(finding, detector)
+        self.stretch = load_stretch(finding.folder)
+
+    @property
+    def parts(self) -> list[str]:
+        return list(self.stretch.channels)
+
+    @property
+    def rows(self) -> slice:
+        return self.stretch.rows
+
+    def samples(self) -> Any:
+        import pandas as pd
+
+        times = self.stretch.times
+        index = pd.DatetimeIndex(times) if len(times) else pd.RangeIndex(len(self.stretch.observed))
+        return pd.DataFrame(self.stretch.observed, columns=list(self.stretch.channels), index=index)
+
+    def mask(self, region: str | None = None, part: str | None = None) -> Any:
+        mask = np.zeros(self.stretch.observed.shape, bool)
+        chosen = range(len(self.regions)) if region is None else [self.place(region, self.regions, "interval")]
+        for number in chosen:
+            interval = self.finding.regions[number]
+            rows = slice(interval["start"] - self.stretch.start, interval["end"] - self.stretch.start)
+            mask[rows, self._columns(part, interval.get("channels", ()))] = True
+        return mask
+
+    def _columns(self, part: str | None, guilty: Sequence[str]) -> list[int]:
+        if part is not None:
+            return [self.place(part, self.parts, "channel")]
+        return [self.parts.index(name) for name in guilty if name in self.parts] or list(range(len(self.parts)))
+
+    def without(self, part: str) -> Any:
+        mask = np.zeros(self.stretch.observed.shape, bool)
+        mask[:, self.place(part, self.parts, "channel")] = True
+        return mask
+
+    def keep(self, normal: Any) -> None:
+        expected = np.asarray(normal, np.float64)
+        path = self.finding.folder / "counterfactual.npz"
+        write(path, lambda file: np.savez_compressed(file, expected=expected))
+
+
+class TableSpecimen(Specimen):
+    """A row of a table; its parts are the features."""
+
+    kind = "feature"
+
+    def __init__(self, finding: Finding, detector: Any, table: Any) -> None:
+        super().__init__(finding, detector)
+        self.row = table.iloc[[finding.index]]
+
+    @property
+    def parts(self) -> list[str]:
+        return [str(name) for name in self.row.columns]
+
+    def samples(self) -> Any:
+        return self.row
+
+    def mask(self, region: str | None = None, part: str | None = None) -> Any:
+        name = part or region
+        if name is None:
+            return None
+        features = [str(feature) for feature in self.detector.info()["features"]]
+        mask = np.zeros((1, len(features)), bool)
+        mask[0, self.place(name, features, "feature")] = True
+        return mask
+
+    def keep(self, normal: Any) -> None:
+        values = {str(name): plain(normal[name].iloc[0]) for name in normal.columns}
+        keep_json(self.finding.folder / "counterfactual.json", values)

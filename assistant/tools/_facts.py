@@ -1,0 +1,117 @@
+"""Facts that several tools tell: about runs, findings, their places and parts. Knows records; not detectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from assistant.evidence import Fact
+from assistant.records import Finding, Run, Sample
+from assistant.specimens import Judgement
+
+KIND_OF_PART = {"image": "region", "series": "channel", "table": "feature"}
+PARTS_TOLD = 8  # parts beyond these carry next to nothing
+REGIONS_TOLD = 12
+
+
+def finding_facts(finding: Finding) -> list[Fact]:
+    """What a finding is, without its places."""
+    one = finding.id
+    facts = [
+        Fact(one, "sample", finding.sample),
+        Fact(one, "p_value", finding.p_value),
+        Fact(one, "alpha", finding.alpha),
+        Fact(one, "score", finding.score),
+        Fact(one, "index", finding.index),
+        Fact(one, "modality", finding.modality),
+        Fact(one, "run", finding.run),
+        Fact(one, "extrapolated", finding.extrapolated),
+        Fact(one, "regions", len(finding.regions)),
+        Fact(one, "state", finding.state),
+        Fact(one, "created", finding.created),
+    ]
+    optional = {"label": finding.label, "note": finding.note, "incident": finding.incident}
+    return facts + [Fact(one, key, value) for key, value in optional.items() if value]
+
+
+def place_facts(finding: Finding) -> list[Fact]:
+    """Where a finding lies and which parts carry it, most guilty first."""
+    regions = finding.regions[:REGIONS_TOLD] if finding.modality != "table" else []
+    facts = [fact for region in regions for fact in region_facts(finding, region)]
+    for part in finding.parts[:PARTS_TOLD]:
+        facts += part_facts(finding, part)
+    return facts
+
+
+def region_facts(finding: Finding, region: Mapping[str, Any]) -> list[Fact]:
+    """One place, in pixels or stamps."""
+    subject = f"{finding.id}/{region['name']}"
+    if region.get("box"):
+        left, top, right, bottom = region["box"]
+        return [
+            Fact(subject, "position", region.get("position", "")),
+            percent(subject, "share", region["share"]),
+            Fact(subject, "peak", region["peak"]),
+            Fact(subject, "left", left, "px"),
+            Fact(subject, "top", top, "px"),
+            Fact(subject, "width", right - left, "px"),
+            Fact(subject, "height", bottom - top, "px"),
+            Fact(subject, "area", region.get("area"), "px"),
+        ]
+    facts = [percent(subject, "share", region["share"]), Fact(subject, "peak", region["peak"])]
+    if region.get("start") is None:
+        return facts
+    times = [Fact(subject, key, region[key]) for key in ("start_time", "end_time") if region.get(key)]
+    return [
+        *times,
+        *facts,
+        Fact(subject, "start", region["start"]),
+        Fact(subject, "end", region["end"]),
+        Fact(subject, "length", region["end"] - region["start"]),
+        Fact(subject, "channels", ", ".join(region.get("channels") or ())),
+    ]
+
+
+def part_facts(finding: Finding, part: Mapping[str, Any]) -> list[Fact]:
+    """One part: its share, what was observed, what was expected. A region of an image told its share already."""
+    subject = part_subject(finding, part["name"])
+    share = [] if finding.modality == "image" else [percent(subject, "share", part["share"])]
+    return [*share, Fact(subject, "observed", part["observed"]), Fact(subject, "expected", part["expected"])]
+
+
+def part_subject(finding: Finding, name: str) -> str:
+    """F12/region 1, F12/channel cpu, F12/feature fee."""
+    return f"{finding.id}/{name if finding.modality == 'image' else f'{KIND_OF_PART[finding.modality]} {name}'}"
+
+
+def percent(subject: str, field: str, share: float) -> Fact:
+    """A share 0..1, told in percent."""
+    return Fact(subject, field, 100.0 * share, "%")
+
+
+def sample_facts(sample: Sample, run: Run) -> list[Fact]:
+    """What a scored sample is, flagged or not."""
+    subject = f"sample {sample.name}"
+    facts = [
+        Fact(subject, "run", sample.run),
+        Fact(subject, "index", sample.index),
+        Fact(subject, "score", sample.score),
+        Fact(subject, "p_value", sample.p_value),
+        Fact(subject, "alpha", run.alpha),
+        Fact(subject, "flagged", sample.flagged),
+    ]
+    return [*facts, Fact(subject, "finding", sample.finding)] if sample.finding else facts
+
+
+def change_facts(finding: Finding, before: Judgement, after: Judgement) -> list[Fact]:
+    """What a what-if did to the score."""
+    one = finding.id
+    return [
+        Fact(one, "sample", finding.sample),
+        Fact(one, "alpha", finding.alpha),
+        Fact(one, "before_p_value", before.p_value),
+        Fact(one, "after_p_value", after.p_value),
+        Fact(one, "before_score", before.score),
+        Fact(one, "after_score", after.score),
+        Fact(one, "returns_to_normal", after.p_value > finding.alpha),
+    ]

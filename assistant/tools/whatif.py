@@ -1,0 +1,157 @@
+"""Tools that score again: why a finding was flagged, and what would be if something were normal, left out or judged
+otherwise. Every number here was computed by the detector a moment before."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from assistant.evidence import Fact, ToolResult
+from assistant.pipeline import Workspace
+from assistant.records import Run
+from assistant.specimens import Judgement, Specimen
+from assistant.tools import tool
+from assistant.tools._facts import change_facts, finding_facts, place_facts
+from assistant.tools.findings import picture_of
+from detectors.errors import AnomalyError
+
+NORMAL = "counterfactual.png"  # of an image finding
+DRIFT = 0.05  # relative difference of a score that is worth telling
+
+
+@tool
+def explain_finding(workspace: Workspace, finding: str) -> ToolResult:
+    """Why a finding was flagged: its places and parts ranked by their share of the score, observed against expected,
+    the nearest normal version, the score of that version, and whether it is normal.
+
+    Args:
+        finding: the finding's id such as F12.
+    """
+    one = workspace.store.finding(finding)
+    with workspace.lock:
+        normal = workspace.specimen(one).explain()
+    facts = [
+        *finding_facts(one),
+        *place_facts(one),
+        Fact(one.id, "counterfactual_score", normal.score),
+        Fact(one.id, "counterfactual_p_value", normal.p_value),
+        Fact(one.id, "returns_to_normal", normal.p_value > one.alpha),
+    ]
+    if one.modality != "image":
+        return ToolResult(facts)
+    return ToolResult(facts, pictures=[*picture_of(workspace, one), workspace.store.relative(one.folder / NORMAL)])
+
+
+@tool
+def what_if_repaired(
+    workspace: Workspace, finding: str, region: str | None = None, part: str | None = None
+) -> ToolResult:
+    """Repair one place or part of a finding (make it as the model expects it), leave the rest, and score again, live.
+
+    Args:
+        finding: the finding's id such as F12.
+        region: the place to repair, such as "region 1" or "interval 1"; everything odd if neither is given.
+        part: the channel or feature to repair.
+    """
+    one = workspace.store.finding(finding)
+    with workspace.lock:
+        specimen = workspace.specimen(one)
+        before, note = _before(specimen)
+        after = specimen.judge(specimen.repaired(specimen.mask(region, part)))
+    facts = change_facts(one, before, after)
+    facts.insert(1, Fact(one.id, "repaired", specimen.proper(region, part)))
+    return ToolResult(facts, note=note)
+
+
+@tool
+def what_if_without(workspace: Workspace, finding: str, part: str) -> ToolResult:
+    """Leave a channel or feature out of account (all of it replaced by what the model expects) and score again, live.
+
+    Args:
+        finding: the finding's id such as F12.
+        part: the channel, feature or region to leave out.
+    """
+    one = workspace.store.finding(finding)
+    with workspace.lock:
+        specimen = workspace.specimen(one)
+        before, note = _before(specimen)
+        after = specimen.judge(specimen.repaired(specimen.without(part)))
+    facts = change_facts(one, before, after)
+    facts.insert(1, Fact(one.id, "left_out", specimen.proper(part=part)))
+    return ToolResult(facts, note=note)
+
+
+def _before(specimen: Specimen) -> tuple[Judgement, str]:
+    """The stored score; where scoring the same again gives another (a stretch of a long series), that one, and why."""
+    finding = specimen.finding
+    stored = Judgement(finding.score, finding.p_value)
+    if finding.modality != "series":
+        return stored, ""
+    now = specimen.judge(specimen.samples())
+    if abs(now.score - stored.score) <= DRIFT * abs(stored.score):
+        return stored, ""
+    note = (
+        f"Both scores are of the stretch around {finding.id} alone; in the whole series it has a slightly other score."
+    )
+    return now, note
+
+
+@tool
+def what_if_method(workspace: Workspace, finding: str, method: str) -> ToolResult:
+    """Judge a finding by one member of the hybrid detector alone, live.
+
+    Args:
+        finding: the finding's id such as F12.
+        method: the member's name, such as partial, multi_start or diffusion_time.
+    """
+    one = workspace.store.finding(finding)
+    with workspace.lock:
+        specimen = workspace.specimen(one)
+        members = list(specimen.detector.members)
+        chosen = next((name for name in members if name.casefold() == method.strip().casefold()), None)
+        if chosen is None:
+            has = f"it has {', '.join(members)}" if members else "it is a single method, so there is none to choose"
+            raise AnomalyError(f"The model of {one.run} has no member {method[:60]!r}; {has}.")
+        after = specimen.judge(specimen.samples(), member=chosen)
+    facts = change_facts(one, Judgement(one.score, one.p_value), after)
+    facts.insert(1, Fact(one.id, "method", chosen))
+    facts.append(Fact(one.id, "flagged_by_method", after.p_value <= one.alpha))
+    return ToolResult(facts, note="Scores of different methods have different scales; their p-values compare.")
+
+
+@tool
+def what_if_alpha(workspace: Workspace, alpha: float, run: str | None = None) -> ToolResult:
+    """How many would be flagged in a run at another alpha (the p-value up to which samples are flagged).
+
+    Args:
+        alpha: the other alpha, between 0 and 1.
+        run: the run's id such as R1; the latest run if left out.
+    """
+    if not 0 < alpha < 1:
+        raise AnomalyError(f"alpha = {alpha} must lie between 0 and 1.")
+    one = workspace.store.run(run)
+    after, gone = (
+        _flagged_at(workspace, one, alpha),
+        workspace.store.count_findings(one.id, min_p=np.nextafter(alpha, 1)),
+    )
+    facts = [
+        Fact(one.id, "alpha", alpha),
+        Fact(one.id, "before_alpha", one.alpha),
+        Fact(one.id, "before_findings", one.n_flagged),
+        Fact(one.id, "after_findings", after),
+        Fact(one.id, "no_longer_flagged", gone),
+        Fact(one.id, "samples", one.n_samples),
+    ]
+    note = (
+        "Findings of a series are events: neighbouring flagged stamps count once." if one.modality == "series" else ""
+    )
+    return ToolResult(facts, note=note)
+
+
+def _flagged_at(workspace: Workspace, run: Run, alpha: float) -> int:
+    """Samples (series: events) with a p-value of at most alpha."""
+    if run.modality != "series":
+        return sum(p <= alpha for _, p in workspace.store.sample_scores(run.id))
+    from detectors.localization_series import merged_runs
+
+    _, p_values = workspace.series_scores(run.id)
+    return len(merged_runs(p_values <= alpha, run.info["window"] // 2, [(0, len(p_values))]))
