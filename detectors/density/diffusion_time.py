@@ -40,7 +40,8 @@ class DiffusionTime(Method):
         "width": 256,
         "train_steps": 600,
     }
-    steps, sigma_max = 400, 1.0
+    steps = 400
+    sigma_min = 0.1  # below it the inverse-gamma likelihood is all about the least noisy items and teaches nothing else
     memory: Tensor  # (m, channel, *position) remembered normals
     mean: Tensor
 
@@ -82,7 +83,7 @@ class DiffusionTime(Method):
 
     # --- learned forms ---------------------------------------------------------------------------------------------
     def _objective(self, network: nn.Module, x: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-        level = (t + 1).float() / self.steps * self.sigma_max  # the paper's variance grows with t; data stay unscaled
+        level = self.sigma_min + (1 - self.sigma_min) * (t + 1).float() / self.steps  # grows with t; data stay unscaled
         shape = (-1,) + (1,) * (x.ndim - 1)
         output = network(x + level.view(shape) * noise)  # (n, outputs[, h, w])
         if self.settings["form"] == "categorical":
