@@ -122,6 +122,18 @@ class Workspace:
             return self._frames[path]
 
 
+def model_folder(model: str | Path) -> Path:
+    """The absolute folder of a model.
+
+    Raises:
+        AnomalyError: there is no such folder.
+    """
+    folder = Path(model).expanduser().absolute()
+    if not folder.is_dir():
+        raise AnomalyError(f"There is no model folder {str(model)!r}; make one: anomaly fit SOURCE --out {model}.")
+    return folder
+
+
 def load(model: str | Path, device: str = "auto") -> Detector:
     """The detector in a model folder.
 
@@ -130,10 +142,7 @@ def load(model: str | Path, device: str = "auto") -> Detector:
     """
     from detectors import load_detector
 
-    folder = Path(model).expanduser()
-    if not folder.is_dir():
-        raise AnomalyError(f"There is no model folder {str(model)!r}; make one: anomaly fit SOURCE --out {model}.")
-    return load_detector(folder, device=device)
+    return load_detector(model_folder(model), device=device)
 
 
 # --- fit ----------------------------------------------------------------------------------------------------------
@@ -308,3 +317,25 @@ def _cut(p_values: np.ndarray, fdr: float) -> float:
 
     flags = benjamini_hochberg(p_values, fdr)
     return float(p_values[flags].max()) if flags.any() else fdr / max(1, len(p_values))
+
+
+def label_effect(workspace: Workspace, finding: Finding) -> dict[str, Any]:
+    """What the labels on this finding's model change at the next detection: thresholds and a sentence.
+
+    Raises:
+        AnomalyError: the model is not there any more.
+    """
+    run = workspace.store.run(finding.run)
+    detector = load(run.model, workspace.config.device)
+    changed = _recalibrate(workspace, detector, run.model, detector.info(), run.alpha)
+    number, before, after = len(changed["relabelled"]), changed["threshold_before"], changed["threshold"]
+    if not number:
+        sentence = "No finding of this model is labelled normal, so its calibration stays as fitted."
+    else:
+        flagged = "would still be flagged" if finding.score >= after else "would not be flagged again"
+        sentence = (
+            f"From the next detection on, {number} finding{'s' if number > 1 else ''} labelled normal "
+            f"count{'' if number > 1 else 's'} in the calibration: the score flagged at alpha {run.alpha:g} goes from "
+            f"{before:.4g} to {after:.4g}, and {finding.id} (score {finding.score:.4g}) {flagged}."
+        )
+    return {**keeping.plain(changed), "sentence": sentence}

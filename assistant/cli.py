@@ -1,0 +1,381 @@
+"""The command `anomaly`: one function a command.
+
+Everything heavy is imported inside the command that needs it, so that `anomaly --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import uuid
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from assistant.command import (
+    ConfigOption,
+    HostOption,
+    JsonOption,
+    LlmOption,
+    OpenOption,
+    PortOption,
+    RunOption,
+    StoreOption,
+    guarded,
+    parse_settings,
+    settings_of,
+    wait_at,
+    workspace_of,
+)
+from detectors.errors import AnomalyError
+
+app = typer.Typer(
+    name="anomaly",
+    help="Find anomalies in images, sensor series and tables, and talk about what was found.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+# --- data in --------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option("--folder", help="Where the case is kept.")] = Path("anomaly-demo"),
+    llm: LlmOption = None,
+    host: HostOption = None,
+    port: PortOption = None,
+    open_page: OpenOption = False,
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Open the chat on a small built-in case, with everything embedded."""
+    from assistant.demo import open_demo
+    from assistant.terminal import progress
+
+    if store is not None:
+        raise AnomalyError("The demo keeps its own store; use --folder to say where.")
+    settings = settings_of(config, llm=llm, host=host, port=port)
+    with progress(not as_json) as tell:
+        options = {"progress": tell, "config": settings, "open_browser": open_page, "block": False}
+        address = open_demo(folder, settings.llm, settings.host, settings.port, **options)  # type: ignore[arg-type]
+    wait_at(address, as_json)
+
+
+@app.command()
+def fit(
+    source: Annotated[str, typer.Argument(help="Normal data: a folder of images, a CSV, Parquet or NPZ file.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the model.")],
+    modality: Annotated[
+        str | None, typer.Option("--modality", help="image, series or table; guessed if left out.")
+    ] = None,
+    method: Annotated[str, typer.Option("--method", help="One of `anomaly methods`.")] = "default",
+    given: Annotated[list[str] | None, typer.Option("--set", help="A setting, key=value; may be repeated.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a model that is already there.")] = False,
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Learn what is normal, and keep it as a model."""
+    from assistant.pipeline import fit_model
+    from assistant.terminal import give, progress, remark, say, show_skipped
+
+    settings = {"device": settings_of(config, store=store).device, **parse_settings(given or [])}
+    with progress(not as_json) as tell:
+        info = fit_model(source, out, modality, method, settings, tell, force)
+    if as_json:
+        return give({**info, "model": str(out)})
+    for note in info["notes"]:
+        remark(note)
+    show_skipped(info["skipped"])
+    say(
+        f"{out}: {info['modality']} model, method {info['method']}, fitted on {info['n_fit']} and calibrated on "
+        f"{info['n_calibration']} in {info['fit_seconds']:.0f} s."
+    )
+    return None
+
+
+@app.command()
+def detect(
+    source: Annotated[str, typer.Argument(help="New data of the model's kind.")],
+    model: Annotated[Path, typer.Option("--model", help="Folder of a fitted model.")],
+    alpha: Annotated[float | None, typer.Option("--alpha", help="Flag p-values up to this (default: 0.01).")] = None,
+    fdr: Annotated[
+        float | None, typer.Option("--fdr", help="Bound the false-discovery rate of the batch instead.")
+    ] = None,
+    pictures: Annotated[int | None, typer.Option("--pictures", help="Findings drawn at once (default: 50).")] = None,
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find what is anomalous in new data; the findings go to the store."""
+    from assistant.pipeline import Workspace, model_folder, run_detection
+    from assistant.terminal import give, progress, remark, say, show_findings, show_run, show_skipped
+
+    settings = settings_of(config, store=store, alpha=alpha, pictures=pictures)
+    model = model_folder(model)  # before a store is made
+    workspace = Workspace.open(settings, create=True)
+    with progress(not as_json) as tell:
+        run = run_detection(workspace, source, model, settings.alpha, fdr, tell)
+    first = workspace.store.findings(run.id, limit=10)
+    if as_json:
+        return give({**run.to_dict(), "most_anomalous": [finding.to_dict() for finding in first]})
+    for note in run.info.get("notes", []):
+        remark(note)
+    show_skipped(run.skipped)
+    show_run(run)
+    if run.info.get("relabelled"):
+        say(_recalibrated(run.info, run.alpha))
+    if first:
+        show_findings(first)
+        say(f"Ask about them: anomaly ask 'why is {first[0].id} anomalous?', or anomaly chat.")
+    return None
+
+
+def _recalibrated(info: dict[str, Any], alpha: float) -> str:
+    """What labels changed, in one sentence."""
+    from assistant.terminal import shown
+
+    names = ", ".join(info["relabelled"][:10])
+    before, after = shown(info["threshold_before"]), shown(info["threshold"])
+    added = f"Labelled normal and added to the calibration: {names}."
+    return f"{added} The score flagged at alpha {alpha:g}: {before} before, {after} now."
+
+
+# --- what was found -------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def findings(
+    run: RunOption = None,
+    order: Annotated[str, typer.Option("--order", help="p_value, score, index or created.")] = "p_value",
+    descending: Annotated[bool, typer.Option("--descending", help="Largest first.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="How many.")] = 20,
+    offset: Annotated[int, typer.Option("--offset", min=0, help="How many to leave out first.")] = 0,
+    state: Annotated[
+        str | None, typer.Option("--state", help="new, confirmed, 'false alarm' or 'in incident'.")
+    ] = None,
+    part: Annotated[str | None, typer.Option("--part", help="A channel or feature that carries score.")] = None,
+    search: Annotated[str | None, typer.Option("--search", help="Text in the sample's name or note.")] = None,
+    max_p: Annotated[float | None, typer.Option("--max-p", help="Largest p-value.")] = None,
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List findings, the most anomalous first."""
+    from assistant.terminal import give, say, show_findings
+
+    workspace = workspace_of(config, store)
+    one = workspace.store.run(run)
+    filters = {"state": state, "part": part, "search": search, "max_p": max_p}
+    found = workspace.store.findings(one.id, order, descending, limit, offset, **filters)
+    total = workspace.store.count_findings(one.id, **filters)
+    if as_json:
+        return give({"run": one.id, "matching": total, "findings": [finding.to_dict() for finding in found]})
+    if found:
+        show_findings(found)
+    say(f"{len(found)} of {total} findings in {one.id}.")
+    return None
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="ID", help="A finding F12, run R1, incident I1 or evidence E7.")],
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one finding, run, incident or piece of evidence."""
+    from assistant import terminal
+
+    kept = workspace_of(config, store).store
+    letter = name.strip()[:1].upper()
+    if letter == "I":
+        incident = kept.incident(name)
+        members = kept.findings(limit=None, incident=incident.id)
+        return terminal.give(incident.to_dict()) if as_json else terminal.show_incident(incident, members)
+    if letter == "R":
+        run = kept.run(name)
+        return terminal.give(run.to_dict()) if as_json else terminal.show_run(run)
+    if letter == "E":
+        evidence = kept.evidence(name)
+        return terminal.give(evidence.to_dict()) if as_json else terminal.show_evidence(evidence)
+    finding = kept.finding(name)
+    return terminal.give(finding.to_dict()) if as_json else terminal.show_finding(finding)
+
+
+@app.command()
+def label(
+    name: Annotated[str, typer.Argument(metavar="ID", help="A finding such as F12.")],
+    label: Annotated[str, typer.Argument(metavar="{anomaly,normal}", help="What it really is.")],
+    note: Annotated[str, typer.Option("--note", help="A remark.")] = "",
+    who: Annotated[str, typer.Option("--who", help="Who says so.")] = "user",
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a finding really is; a false alarm counts as normal from the next detection on."""
+    from assistant.pipeline import label_effect
+    from assistant.terminal import give, say
+
+    workspace = workspace_of(config, store)
+    finding = workspace.store.label(name, label, note, who)
+    effect = label_effect(workspace, finding)
+    if as_json:
+        return give({**finding.to_dict(), "effect": effect})
+    say(f"{finding.id} ({finding.sample}) is labelled {finding.label}: {finding.state}.")
+    say(effect["sentence"])
+    return None
+
+
+# --- talk -----------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def chat(
+    llm: LlmOption = None,
+    host: HostOption = None,
+    port: PortOption = None,
+    open_page: OpenOption = False,
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Open the chat on the store."""
+    settings = settings_of(config, store=store, llm=llm, host=host, port=port)
+    workspace = workspace_of(config, store, llm=llm, host=host, port=port)
+    from assistant.chat import serve
+
+    address = serve(workspace, settings.llm, settings.host, settings.port, open_browser=open_page, block=False)
+    wait_at(address, as_json)
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="What you want to know.")],
+    llm: LlmOption = None,
+    finding: Annotated[str | None, typer.Option("--finding", help="The finding that 'it' means.")] = None,
+    thread: Annotated[str | None, typer.Option("--thread", help="Go on with the conversation of this name.")] = None,
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Answer one question; every figure in the answer cites its evidence."""
+    from assistant.terminal import give, show_answer
+
+    if not question.strip():
+        raise AnomalyError("The question is empty.")
+    workspace = workspace_of(config, store, llm=llm)
+    focus = workspace.store.finding(finding).id if finding else None
+    from assistant.agent import Assistant
+
+    answer = Assistant(workspace, workspace.config.llm, thread or f"ask-{uuid.uuid4().hex[:12]}").ask(
+        question, focus=focus
+    )
+    return give(answer.to_dict()) if as_json else show_answer(answer)
+
+
+@app.command()
+def report(
+    out: Annotated[Path, typer.Option("--out", help="FILE.html, FILE.md or FILE.json.")],
+    incident: Annotated[str | None, typer.Option("--incident", help="An incident such as I1.")] = None,
+    finding: Annotated[list[str] | None, typer.Option("--finding", help="A finding; may be repeated.")] = None,
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a report in which every figure can be traced."""
+    from assistant.report import write_report
+    from assistant.terminal import give, say
+
+    if incident and finding:
+        raise AnomalyError("A report is about an incident or about findings; give --incident or --finding, not both.")
+    written = write_report(workspace_of(config, store), out, incident, finding or None)
+    return give({"report": str(written)}) if as_json else say(f"Written: {written}")
+
+
+# --- detectors ------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def methods(
+    modality: Annotated[str | None, typer.Option("--modality", help="Only those for image, series or table.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the detection methods."""
+    from assistant.terminal import give, show_table
+    from detectors.registry import list_methods, methods
+
+    known = {name: cls for name, cls in methods().items() if name in list_methods(modality)}
+    told = [
+        {
+            "name": name,
+            "family": getattr(cls, "taxonomy", ""),
+            "modalities": sorted(cls.modalities),
+            "about": (cls.__doc__ or "").strip().split("\n")[0],
+        }
+        for name, cls in known.items()
+    ]
+    if as_json:
+        return give(told)
+    return show_table(
+        ("method", "family", "on", "about"),
+        [(m["name"], m["family"], ", ".join(m["modalities"]), m["about"]) for m in told],
+    )
+
+
+@app.command()
+def bench(
+    what: Annotated[list[str] | None, typer.Argument(metavar="[tables|series|images]...")] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="Folder of the public sets.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write the figures to this JSON file.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the methods on public data sets."""
+    from assistant.terminal import give, progress
+    from detectors.bench import run_bench
+
+    with progress(not as_json) as tell:
+        result = run_bench(what or None, data=data, out=out, progress=tell)
+    if as_json:
+        give(result)
+
+
+# --- the door ---------------------------------------------------------------------------------------------------------
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from assistant import __version__
+
+        print(f"anomaly-assistant {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """The console script."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; returns the exit code."""
+    return guarded(lambda given: app(args=given, standalone_mode=False), arguments)
+
+
+if __name__ == "__main__":
+    main()
