@@ -130,18 +130,21 @@ def wire(page: Page, blocks: gr.Blocks, session: gr.State, kept: gr.BrowserState
     hand = [parts[key] for key in HAND]
     talk = [parts["talk_head"], parts["talk"], parts["suggestions"]]
     queue = [session, parts["queue"], *hand]
+    # Picks may overtake each other; the handlers drop what is no longer asked for. (Gradio's "always_last" would send
+    # the data of the first pick again.)
+    quick: dict[str, Any] = {"concurrency_limit": 16, "trigger_mode": "multiple"}
     expected = {"fn": page.normal_version, "inputs": session, "outputs": [parts["stage"], parts["plot"]], **_QUIET}
     expected |= {"concurrency_limit": 2, "trigger_mode": "always_last"}
 
     blocks.load(page.load, kept, [session, parts["filters"], parts["queue"], *hand, *talk], **_QUIET).then(**expected)
-    parts["filters"].submit(page.filtered, session, queue, **_QUIET).then(**expected)
-    parts["queue"].click(page.picked, session, queue, **_QUIET, concurrency_limit=16).then(**expected)
+    parts["filters"].submit(page.filtered, session, queue, **_QUIET, **quick).then(**expected)
+    parts["queue"].click(page.picked, session, queue, **_QUIET, **quick).then(**expected)
     parts["head"].click(page.labelled, session, [session, parts["queue"], parts["head"]], **_QUIET)
     parts["head"].submit(page.report, session, parts["report"], api_visibility="private").then(
         js=_DOWNLOAD_JS, **_QUIET
     )
     cited = [session, parts["drawer"], parts["filters"], parts["queue"], *hand]
-    parts["bridge"].select(page.cited, session, cited, **_QUIET, concurrency_limit=16).then(**expected)
+    parts["bridge"].select(page.cited, session, cited, **_QUIET, **quick).then(**expected)
     parts["bridge"].clear(lambda: "", None, parts["drawer"], **_QUIET)
 
     said = [parts["box"], parts["talk"], parts["suggestions"], session, kept]

@@ -46,10 +46,12 @@ def data_tab(workspace: Workspace, local_paths: bool, told: Callable[..., Any]) 
                 )
                 with gr.Row():
                     alpha = gr.Number(0.01, label="alpha", minimum=0.0, maximum=1.0, step=0.001, min_width=100)
-                    fdr = gr.Number(None, label="FDR (optional)", minimum=0.0, maximum=1.0, step=0.01, min_width=100)
+                    fdr = gr.Number(
+                        0.0, label="false discovery rate (0: off)", minimum=0.0, maximum=1.0, step=0.01, min_width=100
+                    )
                 detect = gr.Button("Detect", variant="primary")
-        outcome = gr.HTML(elem_classes="own", js_on_load=OPEN_RUN)
-        runs = gr.HTML(elem_classes="own", js_on_load=OPEN_RUN)
+        outcome = gr.HTML(elem_classes="own", js_on_load=OPEN_RUN, apply_default_css=False)
+        runs = gr.HTML(elem_classes="own", js_on_load=OPEN_RUN, apply_default_css=False)
 
     def run(files: list[str] | None, path: str, model: str, alpha: float, fdr: float | None, progress=_PROGRESS):
         source = chosen_source(workspace, files, path if local_paths else "")

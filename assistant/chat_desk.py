@@ -16,6 +16,7 @@ from PIL import Image
 
 from assistant import chat_view, figures, plots, tools
 from assistant.evidence import Evidence, format_number
+from assistant.keeping import load_json
 from assistant.pipeline import Workspace
 from assistant.records import Finding
 from assistant.windows import leading_signal, series_view
@@ -121,6 +122,12 @@ class Desk:
         if finding.modality != "series":
             return None
         return plots.plotly_series(series_view(finding, self.level(finding)))
+
+    def parts(self, finding: Finding) -> str:
+        """Its ranked places or parts; for a row also the values that are not odd."""
+        path = finding.folder / "row.json"
+        row = load_json(path)["values"] if finding.modality == "table" and path.is_file() else None
+        return chat_view.parts_table(finding, row)
 
     def level(self, finding: Finding) -> float | None:
         """The score from which its run flagged, where alpha alone decided."""

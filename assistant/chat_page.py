@@ -25,7 +25,7 @@ from assistant.pipeline import Workspace
 from detectors.errors import AnomalyError
 
 FIRST_QUESTIONS = ("What was flagged?", "Why is it anomalous?", "What should it look like?")
-_THREADS = 256  # conversations kept ready; others are read back from the store
+_THREADS = 64  # conversations kept ready; others are read back from the store
 
 
 @dataclass
@@ -61,6 +61,7 @@ class Page:
         self.llm = llm
         self.desk = Desk(workspace)
         self._assistants: OrderedDict[str, Assistant] = OrderedDict()
+        self.assistant(new_thread())  # a language model that cannot be set up is told of before the page is served
 
     def assistant(self, thread: str) -> Assistant:
         """The assistant of a conversation; threads are unguessable, so a name is as good as a key."""
@@ -109,7 +110,7 @@ class Page:
         stage = self.desk.stage(finding, explained, "Working out the nearest normal version …")
         figure = self.desk.plot(finding)
         plot = gr.Plot(figure, visible=True) if figure is not None else gr.Plot(visible=False)
-        return self.desk.head(finding), stage, plot, chat_view.parts_table(finding)
+        return self.desk.head(finding), stage, plot, self.desk.parts(finding)
 
     def _talk(self, session: Session, threads: list[list[str]]) -> tuple[Any, ...]:
         named = [(name, title) for name, title in threads] or [(session.thread, "New conversation")]
@@ -126,14 +127,16 @@ class Page:
     def filtered(self, session: Session, event: gr.EventData) -> tuple[Any, ...]:
         """Another run, search, state or order."""
         run = str(event._data.get("run") or "") or None
+        chosen = {key: str(event._data.get(key) or "")[:200] for key in ("state", "search", "order")}
         moved = run != session.run
-        session.run, session.page = run, 0
-        session.filter = {key: str(event._data.get(key) or "")[:200] for key in ("state", "search", "order")}
+        session.run, session.page, session.filter = run, 0, chosen
         queue, ids = self._queue(session)
         if moved:
             session.focus = ids[0] if ids else None
             queue, _ = self._queue(session)
             return (session, queue, *self._hand(session))
+        if session.filter is not chosen:  # the reader has typed on meanwhile
+            return (gr.skip(),) * 6
         return (session, queue, *[gr.skip()] * 4)
 
     @told
@@ -142,8 +145,12 @@ class Page:
         if "page" in event._data:
             session.page = int(event._data["page"])
             return (session, self._queue(session)[0], *[gr.skip()] * 4)
-        session.focus = self.desk.store.finding(str(event._data["finding"])).id
-        return (session, gr.skip(), *self._hand(session))
+        focus = self.desk.store.finding(str(event._data["finding"])).id
+        session.focus = focus
+        hand = self._hand(session)
+        if session.focus != focus:  # the reader has gone on meanwhile
+            return (gr.skip(),) * 6
+        return (session, gr.skip(), *hand)
 
     @told
     def normal_version(self, session: Session) -> Any:

@@ -105,7 +105,7 @@ def closing(answer: Answer, pictures: Sequence[str]) -> list[Message]:
     notices = "".join(f'<span class="notice">{escape(notice)}</span>' for notice in answer.notices)
     shots = "".join(f'<img class="shot" src="{address}" alt="Picture cited in the answer">' for address in pictures)
     body = "\n\n".join(piece for piece in (notices, linked(answer.text), shots, seal(answer)) if piece)
-    messages = [{"role": "assistant", "content": body}]
+    messages: list[Message] = [{"role": "assistant", "content": body}]
     if answer.removed:
         title = f"{len(answer.removed)} statement{'s' * (len(answer.removed) > 1)} removed: no evidence for it"
         messages.append(

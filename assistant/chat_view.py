@@ -16,14 +16,14 @@ import numpy as np
 from markupsafe import Markup
 
 from assistant import figures
-from assistant.evidence import Answer, Evidence, Step, format_number
+from assistant.evidence import Answer, Evidence, format_number
 from assistant.records import STATES, Finding, Run
 from assistant.words import arguments_text, data_uri, number, place, run_title, span, templates, title, when
 
 ORDERS = (("p_value", "p-value"), ("score", "score"), ("index", "position"), ("created", "latest"))
 STATE_CHOICES = (("", "all"), *((state, state) for state in STATES))
 _FACTS_SHOWN = 160  # rows of an evidence panel; the rest stays in the store
-_EVIDENCE = re.compile(r"\[(E\d+)\]")
+_MARK = re.compile(r"\[(E\d+(?:\s*[,;]\s*E\d+)*)\]")
 
 
 def view(macro: str, *arguments: Any, **named: Any) -> str:
@@ -46,7 +46,7 @@ def card(finding: Finding, thumb: str) -> dict[str, Any]:
     return {
         "id": finding.id,
         "sample": finding.sample,
-        "title": title(finding),
+        "title": title(finding, short=True),
         "modality": finding.modality,
         "state": finding.state,
         "p": format_number(finding.p_value),
@@ -78,7 +78,7 @@ def head(finding: Finding, run: Run) -> str:
     tail = "beyond every calibration score: read off the fitted tail" if finding.extrapolated else ""
     named = {"image": "place", "series": "channels"}.get(finding.modality, "features")
     facts = [
-        ("p-value", format_number(finding.p_value) + (" ≈" if finding.extrapolated else ""), tail),
+        ("p-value", ("≈ " if finding.extrapolated else "") + format_number(finding.p_value), tail),
         ("alpha", format_number(finding.alpha), "flagged when the p-value is at most alpha"),
         ("score", format_number(finding.score), "higher is more anomalous; compare p-values, not scores"),
         (named, place(finding), ""),
@@ -102,8 +102,8 @@ def svg_paths(lines: Iterable[np.ndarray]) -> list[str]:
     return ["M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in line) + "Z" for line in lines]
 
 
-def parts_table(finding: Finding) -> str:
-    """The ranked places or parts with what was observed and expected."""
+def parts_table(finding: Finding, row: Mapping[str, Any] | None = None) -> str:
+    """The ranked places or parts with what was observed and expected; `row` holds all values of a table's row."""
     if finding.modality == "image":
         by_name = {part["name"]: part for part in finding.parts}
         rows = [_image_row(i, region, by_name.get(region["name"], {})) for i, region in enumerate(finding.regions, 1)]
@@ -113,7 +113,10 @@ def parts_table(finding: Finding) -> str:
         {"cells": (p["name"], number(p["observed"]), number(p["expected"])), "share": p["share"]} for p in finding.parts
     ]
     if finding.modality != "series":
-        return view("parts", "Features, the most guilty first", ("feature", "observed", "expected"), rows)
+        table = view("parts", "Features, the most guilty first", ("feature", "observed", "expected"), rows)
+        guilty = {part["name"] for part in finding.parts}
+        rest = [(name, number(value)) for name, value in (row or {}).items() if name not in guilty]
+        return table + (view("rest", "The rest of the row, nothing odd in it", rest) if rest else "")
     table = view("parts", "Channels, at the peak of the event", ("channel", "observed", "expected"), rows)
     return table + view("parts", "Intervals", ("interval", "when", "stamps", "channels"), _intervals(finding))
 
@@ -159,13 +162,8 @@ def evidence_panel(evidence: Evidence, pictures: Sequence[str]) -> str:
 
 
 def linked(text: str) -> str:
-    """The answer's Markdown with each [E7] mark as a link that the page opens."""
-    return _EVIDENCE.sub(r"[\1](#\1)", text)
-
-
-def step_title(step: Step) -> str:
-    """One folded tool call: its name and arguments."""
-    return f"{step.tool}({arguments_text(step.arguments)})"
+    """The answer's Markdown with each mark, [E7] or [E7, E9], as links that the page opens."""
+    return _MARK.sub(lambda mark: " ".join(f"[{name}](#{name})" for name in re.findall(r"E\d+", mark[1])), text)
 
 
 def seal(answer: Answer) -> str:

@@ -109,14 +109,21 @@ def overlay(
 ) -> Image.Image:
     """The input under its map, with the outline of each place and its numbered box; small inputs are enlarged."""
     image = load_picture(picture)
-    scale = max(1, -(-_LEGIBLE // max(image.size)))
-    canvas = image.resize((image.width * scale, image.height * scale), Image.Resampling.BICUBIC)
+    canvas = legible(image)
+    scale = canvas.width // image.width
     if anomaly_map is not None:
         layer = heat_layer(anomaly_map, canvas.size)
         layer.putalpha(layer.getchannel("A").point(lambda a: int(a * opacity)))
         canvas = Image.alpha_composite(canvas.convert("RGBA"), layer).convert("RGB")
         canvas = _stroke(canvas, [line * scale for line in outlines(anomaly_map, boxes)])
     return _frames(canvas, boxes, scale)
+
+
+def legible(picture: Picture) -> Image.Image:
+    """The picture, small ones enlarged by a whole number, so that those of one sample stay of one size."""
+    image = load_picture(picture)
+    scale = max(1, -(-_LEGIBLE // max(image.size)))
+    return image.resize((image.width * scale, image.height * scale), Image.Resampling.BICUBIC)
 
 
 def _stroke(canvas: Image.Image, lines: Sequence[np.ndarray]) -> Image.Image:

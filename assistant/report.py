@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from assistant.pipeline import Workspace
-from assistant.report_data import Content, Item, gather
-from assistant.words import arguments_text, data_uri, number, templates, when
+from assistant.report_data import Content, Item, gather, shown
+from assistant.words import arguments_text, data_uri, templates, when
 from detectors.errors import AnomalyError
 
 FORMATS = (".html", ".md", ".json")
@@ -62,8 +62,8 @@ def check_form(out: Path) -> None:
 
 def as_html(content: Content, _out: Path) -> str:
     """One self-contained file: no script, no address outside it."""
-    shown = template_data(content, lambda picture: data_uri(picture.data, "image/png"))
-    return templates().get_template("report.html.jinja").render(r=shown)
+    told = template_data(content, lambda picture: data_uri(picture.data, "image/png"))
+    return templates().get_template("report.html.jinja").render(r=told)
 
 
 def as_markdown(content: Content, out: Path) -> str:
@@ -75,8 +75,8 @@ def as_markdown(content: Content, out: Path) -> str:
         (folder / picture.name).write_bytes(picture.data)
         return f"{folder.name}/{picture.name}".replace(" ", "%20")
 
-    shown = template_data(content, keep)
-    text = templates().get_template("report.md.jinja").render(r=shown)
+    told = template_data(content, keep)
+    text = templates().get_template("report.md.jinja").render(r=told)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
@@ -117,17 +117,10 @@ def item_data(item: Item, address: Any) -> dict[str, Any]:
 
 
 def ledger_rows(facts: Sequence[Any]) -> list[dict[str, Any]]:
-    """Facts one a row; a subject stands where it begins."""
-    rows, last = [], None
+    """Facts by subject, in order: [{"subject", "facts": [(field, value with unit)]}]."""
+    rows: list[dict[str, Any]] = []
     for fact in facts:
-        rows.append(
-            {
-                "subject": fact.subject,
-                "first": fact.subject != last,
-                "field": fact.field.replace("_", " "),
-                "value": number(fact.value),
-                "unit": fact.unit,
-            }
-        )
-        last = fact.subject
+        if not rows or rows[-1]["subject"] != fact.subject:
+            rows.append({"subject": fact.subject, "facts": []})
+        rows[-1]["facts"].append((fact.field.replace("_", " "), shown(fact)))
     return rows

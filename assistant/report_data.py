@@ -23,6 +23,11 @@ from detectors.errors import AnomalyError
 DETAILED = 20  # findings with pictures and tables
 LISTED = 200  # findings in the list
 SIMILAR = 5
+TOLD = (
+    "n_fit", "n_calibration", "contamination", "seed", "settings", "members", "channels", "features", "size",
+    "window", "threshold", "relabelled", "notes", "fit_seconds", "device", "versions", "data_hash", "model_hash",
+    "data_digest",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -200,7 +205,8 @@ def strip(finding: Finding, described: Evidence) -> list[dict[str, str]]:
         for shown, key in named.items()
     ]
     facts.append({"name": "where", "value": place(finding), "evidence": described.id})
-    facts.append({"name": "when", "value": when(finding.time)[:16], "evidence": ""})
+    named_time = "detected" if finding.time in ("", finding.created) else "when"
+    facts.append({"name": named_time, "value": when(finding.time or finding.created)[:16], "evidence": ""})
     facts.append(
         {"name": "state", "value": finding.state + (f": {finding.note}" if finding.note else ""), "evidence": ""}
     )
@@ -240,7 +246,7 @@ def tables(finding: Finding, described: Evidence, explained: Evidence) -> list[T
         rows = [
             spot_row(described, spot, ("position", "left", "top", "width", "height", "area", "peak")) for spot in spots
         ]
-        head = ("place", "position", "left", "top", "width", "height", "area", "peak", "share")
+        head: tuple[str, ...] = ("place", "position", "left", "top", "width", "height", "area", "peak", "share")
         made.append(Table("Places", head, rows, described.id))
     elif spots:
         rows = [spot_row(described, spot, ("start_time", "end_time", "length", "channels")) for spot in spots]
@@ -279,25 +285,24 @@ def similar_cases(workspace: Workspace, finding: Finding, similar: Evidence) -> 
 
 
 def pictures(ledger: Ledger, finding: Finding, explained: Evidence) -> list[Picture]:
-    """The input under its map and its normal version, or the stretch of a series."""
+    """Input, map and normal version of an image, or the stretch of a series."""
     if finding.modality == "image":
         mapped = ledger.call("show_map", finding=finding.id)
-        overlay = figures.png(figures.load_picture(keep_overlay(finding.folder, finding.regions)))
-        made = [
-            Picture(
-                f"{finding.id}-map.png",
-                overlay,
-                "Input under its map; numbered places, the most guilty first",
+        shown = [
+            ("input", finding.folder / "input.png", "Input", mapped.id),
+            (
+                "map",
+                keep_overlay(finding.folder, finding.regions),
+                "Map; places numbered, the most guilty first",
                 mapped.id,
-            )
+            ),
+            ("normal", finding.folder / "counterfactual.png", "Nearest normal version", explained.id),
         ]
-        normal = finding.folder / "counterfactual.png"
-        if normal.is_file():
-            caption = "Nearest normal version"
-            made.append(
-                Picture(f"{finding.id}-normal.png", figures.png(figures.load_picture(normal)), caption, explained.id)
-            )
-        return made
+        return [
+            Picture(f"{finding.id}-{name}.png", figures.png(figures.legible(path)), caption, evidence)
+            for name, path, caption, evidence in shown
+            if path.is_file()
+        ]
     if finding.modality == "series":
         run = ledger.workspace.store.run(finding.run)
         level = run.info.get("threshold") if run.fdr is None else None
@@ -318,10 +323,9 @@ def measured(ledger: Ledger, run: Run) -> dict[str, Any]:
         ("alpha", format_number(run.alpha)),
         ("false discovery rate", number(run.fdr) if run.fdr else "not controlled"),
     ]
-    lines += [("samples", str(run.n_samples)), ("findings", str(run.n_flagged)), ("detected", when(run.created))]
-    skip = {"modality", "method", "recalibration"}
+    lines += [("scored", str(run.n_samples)), ("findings", str(run.n_flagged)), ("detected", when(run.created))]
     lines += [
-        (key.replace("_", " "), flat(value)) for key, value in run.info.items() if key not in skip and flat(value)
+        (key.replace("_", " "), flat(run.info[key])) for key in TOLD if run.info.get(key) not in (None, "", [], {})
     ]
     return {"title": f"Run {run.id}", "evidence": seen.id, "lines": lines, "skipped": run.skipped[:50]}
 

@@ -75,12 +75,13 @@ def span(region: Mapping[str, Any]) -> str:
     return f"{start} to {end[11:] if end[:10] == start[:10] else end}"
 
 
-def title(finding: Finding) -> str:
+def title(finding: Finding, short: bool = False) -> str:
     """What a finding is called: when an event happened, where stamps are known, else the sample's name."""
-    if finding.modality == "series" and finding.regions and finding.regions[0].get("start_time"):
-        first, last = min(r["start_time"] for r in finding.regions), max(r["end_time"] for r in finding.regions)
-        return span({"start_time": first, "end_time": last})
-    return finding.sample
+    if finding.modality != "series" or not finding.regions or not finding.regions[0].get("start_time"):
+        return finding.sample
+    first, last = min(r["start_time"] for r in finding.regions), max(r["end_time"] for r in finding.regions)
+    told = span({"start_time": first, "end_time": last})
+    return told[5:].replace(" to ", "–") if short else told
 
 
 def place(finding: Finding) -> str:
@@ -94,8 +95,8 @@ def place(finding: Finding) -> str:
 
 
 def run_title(run: Run) -> str:
-    """The last part of a run's source."""
-    return Path(run.source).name or run.source
+    """The last two parts of a run's source: file names alone are often the same from run to run."""
+    return "/".join(Path(run.source).parts[-2:]).lstrip("/") or run.source
 
 
 def arguments_text(arguments: Mapping[str, Any]) -> str:

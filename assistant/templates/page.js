@@ -41,7 +41,7 @@ function move(step) {
   const at = cards.findIndex((card) => card.getAttribute("aria-current") === "true");
   const next = cards[at + step];
   if (next) { next.click(); next.scrollIntoView({ block: "nearest" }); next.focus({ preventScroll: true }); }
-  else $(`.pager button:${step > 0 ? "last" : "first"}-of-type`)?.click();
+  else document.querySelectorAll(".pager [data-page]")[step > 0 ? 1 : 0]?.click();
 }
 
 function closeDrawer() { trigger("clear"); }
@@ -55,6 +55,7 @@ try { const kept = localStorage.getItem("anomaly-theme"); if (kept) setTheme(kep
 // Zoom with the wheel, pan by dragging, double click to return; both panes move together.
 let zoom = { k: 1, x: 0, y: 0 };
 const apply = () => document.querySelectorAll(".zoom").forEach((node) => {
+  node.style.setProperty("--k", zoom.k);
   node.style.transform = zoom.k === 1 ? "" : `translate(${zoom.x * 100}%, ${zoom.y * 100}%) scale(${zoom.k})`;
 });
 const settle = () => {
