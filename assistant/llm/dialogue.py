@@ -1,0 +1,169 @@
+"""Reads a conversation off its messages: turns, their evidence, and what was talked about before the current one.
+
+Turns plain entries (role and text) into `Turn`s and a `Memory`. Knows evidence and the marks that the agent puts into
+messages (the open finding, corrections); not language, tools or LangChain. Holds no state of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from assistant.evidence import Evidence, Fact, is_evidence, parse
+
+_OPEN = re.compile(r"\(open on the page: (F\d+)\)|[Tt]he person has (F\d+) open")
+_CORRECTION = ("Your answer was compared with the evidence", "Your reply could not be used")
+_WRONG_SENTENCE = re.compile(r'^- Sentence \d+, ("(?:[^"\\]|\\.)*"):', re.MULTILINE)
+_ONE = ("describe_finding", "show_map", "explain_finding", "compare_with_normal", "find_similar", "what_if_repaired",
+        "what_if_without", "what_if_method", "label_finding")  # fmt: skip
+_LISTS = ("list_findings", "find_similar", "summarise_incident")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One message: "system", "human", "assistant" or "tool", and its text."""
+
+    role: str
+    text: str
+
+
+@dataclass
+class Turn:
+    """One question with all that followed it."""
+
+    question: str
+    focus: str | None = None  # the finding open on the page when it was asked
+    evidence: list[Evidence] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)  # tool texts that are no evidence: what went wrong
+    answer: str = ""
+    wrong: list[str] = field(default_factory=list)  # sentences of the answer that did not match their evidence
+
+
+@dataclass
+class Memory:
+    """What a conversation was about before the current question; the latest last."""
+
+    topics: list[str] = field(default_factory=list)  # "F12", or "sample part_003.png" for one that was not flagged
+    pair: tuple[str, str] | None = None  # the last two that were compared
+    shown: list[str] = field(default_factory=list)  # findings of the last list, in its order
+    shown_last: bool = False  # whether that list is the latest thing said
+    focus: str | None = None  # the finding that was open on the page at the last question
+    parts: dict[str, list[str]] = field(default_factory=dict)  # finding or run -> channels or features, as ranked
+    regions: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # finding -> (region, position)
+    latest_run: str | None = None
+    part: str | None = None  # the channel or feature that was tried last
+    modality: str = ""
+
+    def after(self, turn: Turn) -> Memory:
+        """The memory with one more turn in it."""
+        self.shown_last = False
+        for evidence in turn.evidence:
+            self.take(evidence)
+        self.focus = turn.focus
+        return self
+
+    def take(self, evidence: Evidence) -> None:
+        """Remember one result."""
+        self._names(evidence.facts)
+        if evidence.status == "error":
+            return
+        arguments, tool = evidence.arguments, evidence.tool
+        if tool in _LISTS:
+            self.shown = _findings(evidence, without=str(arguments.get("finding", "")))
+            self.shown_last = True
+        if tool in _ONE:
+            self.topic(str(arguments.get("finding", "")))
+            self.part = arguments.get("part") or self.part
+        elif tool == "compare_findings":
+            self.pair = (str(arguments.get("first", "")), str(arguments.get("second", "")))
+            self.topic(self.pair[1])
+            self.topic(self.pair[0])
+        elif tool == "find_sample":
+            self.topic(sample_topic(evidence))
+        elif tool == "overview":
+            self.latest_run = next((one for one in evidence.subjects if one.startswith("R")), self.latest_run)
+            best = first_value(evidence, "most_anomalous")
+            if best and not self.shown:
+                self.shown = [str(best)]
+
+    def topic(self, name: str) -> None:
+        """Make `name` the thing that "it" means."""
+        if name:
+            self.topics = [*(one for one in self.topics if one != name), name]
+            self.shown_last = False
+
+    def _names(self, facts: Iterable[Fact]) -> None:
+        for fact in facts:
+            owner, _, rest = fact.subject.partition("/")
+            if fact.field == "modality":
+                self.modality = str(fact.value)
+            kind, _, name = rest.partition(" ")
+            if kind in ("channel", "feature", "part"):
+                names = self.parts.setdefault(owner, [])
+                if name not in names:
+                    names.append(name)
+            elif kind in ("region", "interval"):
+                regions = self.regions.setdefault(owner, [])
+                if rest not in [one for one, _ in regions]:
+                    regions.append((rest, ""))
+                if fact.field == "position":
+                    self.regions[owner] = [(one, str(fact.value) if one == rest else at) for one, at in regions]
+
+
+def first_value(evidence: Evidence, key: str) -> object:
+    """The value of the first fact of a field, None if there is none."""
+    return next((fact.value for fact in evidence.facts if fact.field == key), None)
+
+
+def sample_topic(evidence: Evidence) -> str:
+    """What a found sample is called from now on: its finding if it was flagged, else "sample NAME"; "" for none."""
+    finding = first_value(evidence, "finding")
+    if finding:
+        return str(finding)
+    return next((fact.subject for fact in evidence.facts if fact.subject.startswith("sample ")), "")
+
+
+def read(entries: Sequence[Entry]) -> list[Turn]:
+    """The turns of a conversation, the current one last."""
+    turns: list[Turn] = []
+    system_focus = None
+    for entry in entries:
+        if entry.role == "system":
+            system_focus = _focus(entry.text) or system_focus
+        elif entry.role == "human" and entry.text.lstrip().startswith(_CORRECTION):
+            if turns:
+                turns[-1].wrong += [json.loads(text) for text in _WRONG_SENTENCE.findall(entry.text)]
+        elif entry.role == "human":
+            question = _OPEN.sub("", entry.text).strip()
+            turns.append(Turn(question, _focus(entry.text)))
+        elif entry.role == "tool" and turns:
+            if is_evidence(entry.text):
+                turns[-1].evidence.append(parse(entry.text))
+            else:
+                turns[-1].broken.append(entry.text)
+        elif entry.role == "assistant" and turns and entry.text.strip():
+            turns[-1].answer = entry.text
+    if turns and turns[-1].focus is None:
+        turns[-1].focus = system_focus
+    return turns
+
+
+def remember(turns: Sequence[Turn]) -> Memory:
+    """What the turns were about."""
+    memory = Memory()
+    for turn in turns:
+        memory.after(turn)
+    return memory
+
+
+def _focus(text: str) -> str | None:
+    found = _OPEN.search(text)
+    return (found[1] or found[2]) if found else None
+
+
+def _findings(evidence: Evidence, without: str) -> list[str]:
+    """The findings that a result lists, in its order: by facts about them or by names such as "F3 vs F1"."""
+    names = [name for fact in evidence.facts for name in re.findall(r"\bF\d+\b", fact.subject.partition("/")[0])]
+    return [name for name in dict.fromkeys(names) if name != without]

@@ -1,0 +1,135 @@
+"""What the current question asks, given the conversation: its intent after ellipsis, form and context are weighed.
+
+Turns a `Reading` and a `Memory` into an `Ask`. Knows intents and how people shorten follow-up questions; not tools,
+evidence or answers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from assistant.llm.dialogue import Memory, Turn
+from assistant.llm.understand import Reading, connectives, intents, understand
+
+UNSURE = 0.27  # below this score no intent is near enough
+ABOUT_FINDING = (
+    "why", "where", "when", "size", "map", "expected", "similar", "compare_normal", "repaired", "without", "blame",
+    "sure", "check", "method",
+)  # fmt: skip
+WITHOUT_TOOLS = frozenset(
+    ["who", "motive", "act", "future", "money", "advice", "cause", "offtopic", "thanks", "hello", "bye"]
+)
+_ORDER_TO_LABEL = re.compile(r"\b(?:mark|label|tag|classify|record|register|dismiss|confirm|count|treat|log|note)\b")
+_POLITE = re.compile(r"^(?:can|could|would|will) (?:you|we) (?:please )?")
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is asked: an intent and the question that it was read from."""
+
+    intent: str
+    reading: Reading
+    shortened: bool = False  # taken over from the question before ("and F4?")
+
+
+def ask(turns: Sequence[Turn], memories: Sequence[Memory]) -> Ask:
+    """What the last turn asks; `memories[i]` is what was known before `turns[i]`."""
+    previous: Ask | None = None
+    for i, (turn, memory) in enumerate(zip(turns, memories, strict=True)):
+        previous = interpret(understand(turn.question), memory, previous, turn.focus, _asked_back(turns, i))
+    if previous is None:
+        raise ValueError("a conversation without a question cannot be interpreted")
+    return previous
+
+
+def interpret(
+    reading: Reading, memory: Memory, previous: Ask | None, focus: str | None = None, asked_back: bool = False
+) -> Ask:
+    """The intent of one question after the one before it; `asked_back`: that one was answered by "which one?"."""
+    if shortened := _shortened(reading, previous, asked_back):
+        return Ask(shortened, reading, shortened=True)
+    intent = _by_form(reading, _by_names(reading, reading.intent, memory, focus))
+    if reading.score < UNSURE and intent == reading.intent:
+        intent = _unsure(reading)
+    return Ask(intent, reading)
+
+
+def _asked_back(turns: Sequence[Turn], i: int) -> bool:
+    """Whether the answer before turn i asked which one was meant."""
+    answer = turns[i - 1].answer if i else ""
+    return bool(re.search(r"\bWhich (?:one|finding|of|channel|part|sample)\b.*\?", answer))
+
+
+def _shortened(reading: Reading, previous: Ask | None, asked_back: bool) -> str:
+    """The intent of a follow-up that names only what is new ("and the second one?"), "" for a full question."""
+    named = [word for word in reading.words if word.startswith("x")]
+    rest = [word for word in reading.words if not word.startswith("x") and word != "?" and word not in connectives()]
+    if not named or rest or (len(reading.words) > len(named) + 5):
+        return ""
+    last = previous.intent if previous else ""
+    if "xlevel" in named:
+        return "alpha" if last != "list" else "list"
+    if "xrun" in named:
+        return "overview"
+    if "xchannel" in named:
+        return last if last in ("without", "repaired") else "blame"
+    if "xregion" in named:
+        return last if last in ("repaired", "where", "size") else "where"
+    if intents().get(last, {}).get("changes"):
+        return last if asked_back or {"too", "also", "same"}.intersection(reading.words) else "why"
+    if last == "compare" or last in ABOUT_FINDING:
+        return last
+    return "check" if named == ["xsample"] and last not in ("worst", "list", "overview") else "why"
+
+
+def _by_names(reading: Reading, intent: str, memory: Memory, focus: str | None) -> str:
+    """Correct the nearest intent by what the question names."""
+    findings, samples = reading.mentions.findings, reading.mentions.samples
+    things = len(findings) + len(samples)
+    if things >= 2 and (intent in ("similar", "compare_normal", "worst") or "compare" in reading.concepts):
+        return intent if intents()[intent].get("changes") else "compare"
+    if things == 1 and intent == "similar" and _points_at_another(reading, memory, focus):
+        return "compare"
+    if intent == "overview" and things:
+        return "check" if samples else "why"
+    if intent in ("worst", "blame_run") and findings:
+        return "why" if intent == "worst" else "blame"
+    if intent == "check" and findings and not samples:
+        return "sure"
+    if intent == "sure" and samples:
+        return "check"
+    if intent in ("why", "check", "sure") and reading.mentions.runs and not things:
+        return "overview"
+    if intent.startswith("guide_") and findings:
+        return {"guide_p": "sure", "guide_score": "sure", "guide_map": "map"}.get(intent, intent)
+    if intent == "blame" and not things and not memory.topics and not focus:
+        return "blame_run"
+    return intent
+
+
+def _points_at_another(reading: Reading, memory: Memory, focus: str | None) -> bool:
+    """Whether "it" of "is it similar to F4?" is another finding than the one that is named."""
+    named = (reading.mentions.findings or [""])[0]
+    others = [name for name in (*memory.topics, focus or "") if name and name != named]
+    return bool({"it", "this", "that"}.intersection(reading.words)) and bool(others)
+
+
+def _by_form(reading: Reading, intent: str) -> str:
+    """Correct by the form of the sentence: questions never change the store."""
+    if not str(intent).startswith("label_"):
+        return intent
+    polite = _POLITE.search(reading.plain) and _ORDER_TO_LABEL.search(reading.plain)
+    if not reading.asks or polite:
+        return intent
+    return "check" if reading.mentions.samples else "sure"
+
+
+def _unsure(reading: Reading) -> str:
+    """What to make of a question that is near to nothing."""
+    if reading.mentions.findings or reading.mentions.places:
+        return "why"
+    if reading.mentions.samples:
+        return "check"
+    return "unclear"

@@ -1,0 +1,185 @@
+"""Finds what a question names: findings, samples, runs, regions, numbers, times, ordinals.
+
+Turns folded text into `Mentions` and the same text with a placeholder word for each thing named ("why is xfinding
+anomalous"). Knows how people write such names in English (and the nouns of a few more languages); not what exists.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+PLACEHOLDERS = (
+    "xfinding", "xsample", "xrun", "xincident", "xevidence", "xregion", "xchannel", "xlevel", "xcount", "xordinal",
+    "xbare", "xtime",
+)  # fmt: skip
+NOUNS_SAMPLE = (
+    "part|parts|image|picture|photo|sample|item|piece|row|transaction|payment|record|file|unit|entry|component|order|"
+    "product|board|specimen|workpiece|line|invoice|booking|tile|frame|teil|bild|zeile|pieza|imagen|fila|ligne"
+)
+NOUNS_FINDING = (
+    "findings?|anomaly|anomalies|alarms?|alerts?|events?|defects?|faults?|cases?|outliers?|hits?|detections?|"
+    "befunde?|anomalien?|fehler|anomalies?|defauts?|hallazgos?|anomalias?"
+)
+NOUNS_REGION = "region|area|spot|interval|box|patch|zone|place|segment|blob"
+NOUNS_CHANNEL = (
+    "channel|sensor|signal|variable|feature|column|field|attribute|probe|measurement|parameter|metric|gauge|kanal|"
+    "spalte|merkmal|canal|capteur|colonne|columna"
+)
+ORDINALS = {
+    "first": 1, "1st": 1, "second": 2, "2nd": 2, "third": 3, "3rd": 3, "fourth": 4, "4th": 4, "fifth": 5, "5th": 5,
+    "sixth": 6, "6th": 6, "seventh": 7, "7th": 7, "eighth": 8, "8th": 8, "ninth": 9, "9th": 9, "tenth": 10, "10th": 10,
+    "last": -1, "final": -1, "erste": 1, "zweite": 2, "dritte": 3, "letzte": -1, "premier": 1, "premiere": 1,
+    "deuxieme": 2, "derniere": -1, "primero": 1, "primera": 1, "segundo": 2, "segunda": 2, "ultimo": -1, "ultima": -1,
+}  # fmt: skip
+COUNTS = {
+    "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
+    "dozen": 12, "twenty": 20, "fifty": 50, "hundred": 100, "half": 0.5,
+}  # fmt: skip
+_ORDINAL = "|".join(sorted(ORDINALS, key=len, reverse=True))
+_COUNT = "|".join(COUNTS)
+_EXTENSIONS = "png|jpe?g|bmp|tiff?|webp|gif|npy|npz|csv|tsv|parquet|feather|mp4|avi|json"
+_NUMBER = r"\d*\.\d+(?:e-?\d+)?|\d+e-\d+|\d+"
+_MANY = r"\d+(?:\s*(?:,|and|&|und|et|y|\+|with|to)\s*(?:f\s?)?\d+)*"
+
+
+@dataclass
+class Mentions:
+    """What was named, in order of appearance; filled while the text is read."""
+
+    findings: list[str] = field(default_factory=list)  # "F12"
+    samples: list[str] = field(default_factory=list)  # as typed: "part 17", "part_017.png"
+    runs: list[str] = field(default_factory=list)  # "R1"
+    incidents: list[str] = field(default_factory=list)  # "I1"
+    evidence: list[str] = field(default_factory=list)  # "E7"
+    regions: list[str] = field(default_factory=list)  # "region 2", "interval 1"
+    region_places: list[int] = field(default_factory=list)  # "the second spot" -> 2, "the last one" -> -1
+    channel_places: list[int] = field(default_factory=list)  # "the first channel" -> 1
+    channels: list[str] = field(default_factory=list)  # as typed: "oil pressure" of "the oil pressure sensor"
+    quoted: list[str] = field(default_factory=list)  # text in quotation marks
+    places: list[int] = field(default_factory=list)  # ordinals of findings: "the second one" -> 2
+    levels: list[float] = field(default_factory=list)  # numbers that may be p-values or alpha, as shares
+    count: int | None = None  # "the five worst" -> 5
+    times: list[str] = field(default_factory=list)  # "14:20"
+    bare: list[str] = field(default_factory=list)  # whole numbers with nothing beside them
+
+
+def find(text: str) -> tuple[Mentions, str]:
+    """Read the mentions off a folded text (lower case, no accents); the rest comes back with placeholders."""
+    seen = Mentions()
+    for pattern, take in _RULES:
+        text = pattern.sub(lambda match, take=take: take(match, seen), text)  # type: ignore[misc]
+    return seen, text
+
+
+def _findings(match: re.Match[str], seen: Mentions) -> str:
+    numbers = [int(number) for number in re.findall(r"\d+", match["numbers"])]
+    if re.search(r"-|\bto\b", match["numbers"]) and len(numbers) == 2 and 0 < numbers[1] - numbers[0] < 50:
+        numbers = list(range(numbers[0], numbers[1] + 1))
+    seen.findings += [f"F{number}" for number in numbers]
+    return " " + " and ".join(["xfinding"] * len(numbers)) + " "
+
+
+def _keep(kind: str, word: str, shape: Callable[[re.Match[str]], str]) -> Callable[[re.Match[str], Mentions], str]:
+    def take(match: re.Match[str], seen: Mentions) -> str:
+        getattr(seen, kind).append(shape(match))
+        return f" {word} "
+
+    return take
+
+
+def _quoted(match: re.Match[str], seen: Mentions) -> str:
+    name = match["name"].strip()
+    if re.fullmatch(r"[fri]\d+", name):
+        return f" {name} "
+    if re.search(rf"\.(?:{_EXTENSIONS})$|\d", name):
+        seen.samples.append(name)
+        return " xsample "
+    seen.quoted.append(name)
+    return f" {name} "
+
+
+def _samples(match: re.Match[str], seen: Mentions) -> str:
+    noun = match["noun"].removesuffix("s") if match["noun"].endswith("parts") else match["noun"]
+    numbers = re.findall(r"[a-z]*_?\d+", match["numbers"])
+    seen.samples += [f"{noun} {number}" for number in numbers]
+    return " " + " and ".join(["xsample"] * len(numbers)) + " "
+
+
+def _level(match: re.Match[str], seen: Mentions) -> str:
+    value = float(match["value"]) if match["value"] not in COUNTS else float(COUNTS[match["value"]])
+    seen.levels.append(round(value / 100, 10) if match["percent"] else value)
+    return " xlevel "
+
+
+def _one_in(match: re.Match[str], seen: Mentions) -> str:
+    seen.levels.append(1 / float(match["value"].replace(",", "").replace(" ", "")))
+    return " xlevel "
+
+
+def _count(match: re.Match[str], seen: Mentions) -> str:
+    word = match["count"]
+    seen.count = int(COUNTS[word]) if word in COUNTS else int(word)
+    return f" {match['before'] or ''} xcount {match['after'] or ''} "
+
+
+def _ordinal_of(kind: str, word: str) -> Callable[[re.Match[str], Mentions], str]:
+    def take(match: re.Match[str], seen: Mentions) -> str:
+        getattr(seen, kind).append(ORDINALS[match["ordinal"]])
+        return f" {word} "
+
+    return take
+
+
+def _bare(match: re.Match[str], seen: Mentions) -> str:
+    seen.bare.append(match[0])
+    return " xbare "
+
+
+_NUMBERED = r"(?:no\.?|nr\.?|numbers?|#|id)?"
+_THING = "one|finding|anomaly|defect|part|image|picture|row|event"
+_WORST = "worst|strangest|oddest|weirdest|biggest|most \\w+|top|lowest|highest|first|newest|latest|last|next|gravest"
+_RULES: list[tuple[re.Pattern[str], Callable[[re.Match[str], Mentions], str]]] = [
+    (re.compile(r"[\"“”«»`](?P<name>[^\"“”«»`]{1,80})[\"“”«»`]|(?<!\w)'(?P<name2>[^']{1,80})'(?!\w)"),
+     lambda match, seen: _quoted(match, seen) if match["name"] else f" {match['name2']} "),
+    (re.compile(rf"[\w\-./\\]*\w\.(?:{_EXTENSIONS})\b"), _keep("samples", "xsample", lambda match: match[0])),
+    (re.compile(r"\b(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?\b(?:\s?[ap]m\b)?"),
+     _keep("times", "xtime", lambda match: match[0])),
+    (re.compile(rf"\b(?:(?:{NOUNS_FINDING})\s+)?f[\s\-#]?(?P<numbers>\d{{1,7}})\b(?!%|\.\d)"), _findings),
+    (re.compile(rf"\b(?:{NOUNS_FINDING})\s*{_NUMBERED}\s*(?P<numbers>{_MANY}|\d+\s*-\s*\d+)\b(?!\s?%|\.\d)"),
+     _findings),
+    (re.compile(rf"(?:\bevidence\s*{_NUMBERED}\s*e?|\[?\be)(?P<number>\d{{1,6}})\b\]?"),
+     _keep("evidence", "xevidence", lambda match: f"E{match['number']}")),
+    (re.compile(r"\b(?:run\s*(?:no\.?|number|#)?\s*r?|r)(?P<number>\d{1,6})\b"),
+     _keep("runs", "run xrun", lambda match: f"R{match['number']}")),
+    (re.compile(r"\b(?:incident\s*(?:no\.?|number|#)?\s*i?|i)(?P<number>\d{1,6})\b"),
+     _keep("incidents", "incident xincident", lambda match: f"I{match['number']}")),
+    (re.compile(rf"\b(?P<kind>{NOUNS_REGION})\s*(?:no\.?|number|#)?\s*(?P<number>\d{{1,3}})\b"),
+     _keep("regions", "xregion", lambda match: f"{match['kind']} {match['number']}")),
+    (re.compile(rf"\b(?P<ordinal>{_ORDINAL})\s+(?:{NOUNS_REGION}|scratch|stain|mark|defect|dent|hole)s?\b"),
+     _ordinal_of("region_places", "xregion")),
+    (re.compile(rf"\b(?P<ordinal>{_ORDINAL})\s+(?:{NOUNS_CHANNEL})s?\b"),
+     _ordinal_of("channel_places", "channel xchannel")),
+    (re.compile(rf"\b(?P<kind>{NOUNS_CHANNEL})\s+(?:no\.?|number|#)?\s*(?P<number>[a-z]*_?\d+\w*)\b"),
+     _keep("channels", "channel xchannel", lambda match: match["number"])),
+    (re.compile(rf"\b(?P<noun>{NOUNS_SAMPLE})\s*{_NUMBERED}\s*"
+                r"(?P<numbers>[a-z]{0,4}_?\d+(?:\s*(?:,|and|&)\s*\d+)*)\b(?!\s?%)"),
+     _samples),
+    (re.compile(r"\b1 in (?P<value>\d[\d, ]*)"), _one_in),
+    (re.compile(r"\b[a-z]+[_\-][a-z_\-]*\d+[\w\-]*|\b[a-z]{3,}\d{2,}\b"),
+     _keep("samples", "xsample", lambda match: match[0])),
+    (re.compile(rf"\b(?P<value>{_COUNT})\s+(?:a\s+)?(?P<percent>percent|per cent)\b"), _level),
+    (re.compile(rf"(?<![\w.])(?P<value>{_NUMBER})\s*(?P<percent>%|percent|per cent|pct|prozent|pour cent|por ciento)"),
+     _level),
+    (re.compile(r"(?<![\w.])(?P<value>\d*\.\d+(?:e-?\d+)?|\d+e-\d+)(?P<percent>)(?!\w)"), _level),
+    (re.compile(rf"\b(?P<before>{_WORST})\s+(?P<count>\d{{1,4}}|{_COUNT})\b(?P<after>)(?! (?:of|one))"), _count),
+    (re.compile(rf"(?P<before>)\b(?P<count>\d{{1,4}}|{_COUNT})\s+(?P<after>{_WORST}|more|others?|best)\b"), _count),
+    (re.compile(r"\b(?:limit|only|show|list|give me)\s+(?P<before>)(?P<count>\d{1,4})\b(?P<after>)"), _count),
+    (re.compile(r"(?:\bnumber|\bno\.|\bnr\.?|#)\s*(?P<numbers>\d{1,7})\b"), _findings),
+    (re.compile(r"(?:^(?:and |or |ok |ok and |then )?|\b(?:the|la|le|el|die|der|das|my|your)\s+)"
+                rf"(?P<ordinal>{_ORDINAL})\b"
+                rf"(?=\s*(?:{_THING}|in the list|of (?:them|these|those)|please|[?.!,]|$))(?:\s+(?:{_THING})\b)?"),
+     _ordinal_of("places", "xordinal")),
+    (re.compile(r"(?<![\w.])\d{1,7}(?![\w%]|\.\d)"), _bare),
+]  # fmt: skip

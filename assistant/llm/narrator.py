@@ -1,0 +1,152 @@
+"""The embedded narrator: a chat model without weights that understands questions about findings and writes answers.
+
+A LangChain chat model like any other: it is given messages and tools, and gives back tool calls or an answer. It sees
+messages only; whatever it knows of a conversation it reads off them anew each time. The same messages always get the
+same reply. Knows LangChain's message types; understanding is in `understand` and `interpret`, looking things up in
+`desk` and `skills`, wording in `phrases`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
+from typing import Any
+
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.language_models.base import LanguageModelInput
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
+
+from assistant.llm.desk import Call, Desk, Finished, Need
+from assistant.llm.dialogue import Entry, read, remember
+from assistant.llm.interpret import ask
+from assistant.llm.skills import skills
+
+_ROLES = {"system": "system", "human": "human", "ai": "assistant", "tool": "tool"}
+
+
+class Narrator(BaseChatModel):
+    """Chats about findings through tools, deterministically and without weights."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "narrator"
+
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+        *,
+        tool_choice: str | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """Offer tools, as for any chat model."""
+        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        text, calls = reply([_entry(message) for message in messages], kwargs.get("tools") or [])
+        return ChatResult(generations=[ChatGeneration(message=_message(text, calls, len(messages)))])
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        message = self._generate(messages, stop, run_manager, **kwargs).generations[0].message
+        if isinstance(message, AIMessage) and message.tool_calls:
+            parts = [
+                tool_call_chunk(name=call["name"], args=json.dumps(call["args"]), id=call["id"], index=i)
+                for i, call in enumerate(message.tool_calls)
+            ]
+            yield ChatGenerationChunk(message=AIMessageChunk(content="", tool_call_chunks=parts))
+        else:
+            for piece in re.findall(r"\S+\s*", str(message.content)):
+                chunk = ChatGenerationChunk(message=AIMessageChunk(content=piece))
+                if run_manager:
+                    run_manager.on_llm_new_token(piece, chunk=chunk)
+                yield chunk
+        yield ChatGenerationChunk(message=AIMessageChunk(content="", chunk_position="last"))
+
+
+def reply(entries: Sequence[Entry], tools: Sequence[dict[str, Any]]) -> tuple[str, list[Call]]:
+    """The answer, or the calls that it needs first. `tools` are in OpenAI's form."""
+    turns = read(entries)
+    if not turns:
+        return "Ask me about the findings in this store.", []
+    memories = [remember(turns[:i]) for i in range(len(turns))]
+    desk = Desk(turns[-1], memories[-1], ask(turns, memories), _defaults(tools))
+    desk.sources = {evidence.id: evidence.tool for turn in turns for evidence in turn.evidence}
+    try:
+        skills()[desk.asked.intent](desk)
+    except Need as need:
+        return "", need.calls
+    except Finished:
+        pass
+    return _text(desk), []
+
+
+def _text(desk: Desk) -> str:
+    """The answer without sentences that were found wrong, opened in the reader's language where that is not English."""
+    text = desk.pen.text(without=desk.turn.wrong)
+    if not text:
+        desk.say("corrected_away")
+        text = desk.pen.sentences[-1]
+    if desk.reading.language in ("German", "French", "Spanish"):
+        text = f"{text} {desk.pen.fill('in_english', {})}"
+    return text
+
+
+def _defaults(tools: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The default argument values of each offered tool."""
+    found = {}
+    for tool in tools:
+        function = tool.get("function", tool)
+        properties = (function.get("parameters") or {}).get("properties") or {}
+        found[str(function["name"])] = {key: value.get("default") for key, value in properties.items()}
+    return found
+
+
+def _entry(message: BaseMessage) -> Entry:
+    return Entry(_ROLES.get(message.type, message.type), _plain_text(message))
+
+
+def _plain_text(message: BaseMessage) -> str:
+    """The text of a message, also where its content is a list of blocks."""
+    if isinstance(message.content, str):
+        return message.content
+    return "\n".join(
+        block if isinstance(block, str) else str(block.get("text", ""))
+        for block in message.content
+        if isinstance(block, str) or block.get("type", "text") == "text"
+    )
+
+
+def _message(text: str, calls: Sequence[Call], position: int) -> AIMessage:
+    made = [
+        {"name": name, "args": arguments, "id": _call_id(name, arguments, position, i), "type": "tool_call"}
+        for i, (name, arguments) in enumerate(calls)
+    ]
+    return AIMessage(content=text, tool_calls=made)
+
+
+def _call_id(name: str, arguments: dict[str, Any], position: int, number: int) -> str:
+    """An id that is the same for the same call at the same place of a conversation."""
+    digest = sha256(f"{position}|{number}|{name}|{json.dumps(arguments, sort_keys=True)}".encode()).hexdigest()
+    return f"call_{digest[:16]}"
+
+
+__all__ = ["Narrator", "reply"]

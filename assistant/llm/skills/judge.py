@@ -1,0 +1,85 @@
+"""Scripts that weigh: which channel is to blame, how sure it is, whether a sample is normal."""
+
+from __future__ import annotations
+
+import re
+
+from assistant.llm.desk import Desk
+from assistant.llm.dialogue import sample_topic
+from assistant.llm.skills import skill
+from assistant.llm.view import View
+
+
+@skill("blame")
+def blame(desk: Desk) -> None:
+    """The channels, features or regions that carry the score, most guilty first."""
+    from assistant.llm.skills.explain import say_seen
+
+    name = desk.finding()
+    evidence = desk.use("explain_finding", finding=name)
+    view, label = View(evidence, name), desk.pen.finding(evidence, name)
+    carriers = view.carriers()
+    if not carriers:
+        desk.end("blame_none", evidence, name=label)
+    asked = view.part(desk.part(name, required=False)) if view.parts else None
+    if asked is not None and asked is not carriers[0]:
+        desk.say("blame_asked", evidence, part=asked.name, share=asked["share"], name=label)
+        desk.say("seen_channel" if view.modality == "series" else "seen_cell", evidence, part=asked.name,
+                 observed=asked["observed"], expected=asked["expected"])  # fmt: skip
+    desk.say("blame_first", evidence, name=name if desk.pen.sentences else label, part=carriers[0].name,
+             share=carriers[0]["share"])  # fmt: skip
+    say_seen(desk, evidence, view)
+    if asked is None:
+        for piece in carriers[1:3]:
+            if piece.share >= 5:
+                desk.say("also_place_only" if piece.kind == "region" else "also_part", evidence, part=piece.name,
+                         region=piece.name, share=piece["share"])  # fmt: skip
+    desk.say("blame_caution")
+
+
+@skill("sure")
+def sure(desk: Desk) -> None:
+    """How rare a finding is among normal samples, and what that does not say."""
+    names = desk.findings()[:3]
+    results = desk.all([("describe_finding", {"finding": name}) for name in names])
+    for name, evidence in zip(names, results, strict=True):
+        if evidence.status != "ok":
+            desk.tell_note(evidence)
+        view = View(evidence, name)
+        desk.say("sure_p", evidence, name=desk.pen.finding(evidence, name), p=view["p_value"])
+        desk.say("sure_alpha", evidence, alpha=view["alpha"])
+        if "score" in desk.reading.concepts:
+            desk.say("sure_score", evidence, score=view["score"])
+        if view["extrapolated"] is not None and view["extrapolated"].value:
+            desk.say("sure_tail", evidence)
+        state = view["state"].value if view["state"] is not None else "new"
+        if state in ("confirmed", "false alarm"):
+            desk.say("sure_label", evidence, state=str(state))
+    desk.say("sure_not_defect")
+
+
+@skill("check")
+def check(desk: Desk) -> None:
+    """Whether a sample is normal: its p-value against alpha."""
+    seen = desk.reading.mentions
+    if not seen.samples and not seen.bare:
+        topics = desk.memory.topics
+        if topics and topics[-1].startswith("sample ") and not seen.findings:
+            desk.flagged(topics[-1].removeprefix("sample "))
+        sure(desk)
+        return
+    asks_normal = bool("normal" in desk.reading.concepts and desk.reading.asks)
+    for name in (seen.samples or seen.bare[:1])[:3]:
+        evidence = desk.sample(name)
+        topic = sample_topic(evidence)
+        if not topic.startswith("F"):
+            desk.not_flagged(evidence)
+        subject = next((fact.subject for fact in evidence.facts if fact.subject.startswith("sample ")), topic)
+        values = {fact.field: fact for fact in evidence.facts if fact.subject in (subject, topic)}
+        sample = desk.pen.name(subject.removeprefix("sample "), desk.modality_of(evidence))
+        key = (
+            "is_flagged"
+            if asks_normal and re.match(r"(?:is|was|are|were|did|has)\b", desk.reading.plain)
+            else "was_flagged"
+        )
+        desk.say(key, evidence, sample=sample, finding=topic, p=values.get("p_value"), alpha=values.get("alpha"))

@@ -1,0 +1,262 @@
+"""Scripts about runs and lists: overview, the worst one, lists with filters, who is involved most often."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from assistant.evidence import Evidence, Fact
+from assistant.llm.desk import Desk, first_run, listing, match_name, position_in
+from assistant.llm.dialogue import first_value
+from assistant.llm.phrases import span
+from assistant.llm.skills import skill
+from assistant.llm.understand import fold
+from assistant.llm.view import View, number
+
+_ORDERS = {"p_value": "the strangest first", "score": "by score", "index": "in their own order",
+           "created": "by time"}  # fmt: skip
+
+
+@skill("overview")
+def overview(desk: Desk) -> None:
+    """How many were flagged, which, and what is involved."""
+    run = desk.run()
+    evidence, listed = desk.all([("overview", {"run": run}), ("list_findings", {"run": run, "limit": 5})])
+    if evidence.status != "ok":
+        desk.tell_note(evidence)
+    facts = _run_facts(evidence)
+    if not number(facts.get("findings")):
+        desk.nothing_flagged(evidence)
+    _count(desk, evidence, facts)
+    names = listing(listed)
+    best = str(first_value(evidence, "most_anomalous") or (names[0] if names else ""))
+    if best in names:
+        desk.say("run_worst", listed, name=desk.pen.finding(listed, best), p=View(listed, best)["p_value"])
+    rest = [desk.pen.finding(listed, name, short=True) for name in names if name != best][:4]
+    if rest:
+        desk.say(
+            "run_more" if len(names) == number(facts.get("findings")) else "run_list",
+            listed,
+            names=desk.pen.names(rest),
+        )
+    _involved(desk, evidence, "run_part")
+
+
+def _count(desk: Desk, evidence: Evidence, facts: dict[str, Fact]) -> None:
+    run = first_run(evidence)
+    series = first_value(evidence, "modality") == "series"
+    if series:
+        desk.say(
+            "run_events" if number(facts["findings"]) != 1 else "run_one", evidence, run=run, findings=facts["findings"]
+        )
+    elif not desk.say("run_images", evidence, run=run, **facts):
+        desk.say("run_plain", evidence, run=run, **facts)
+
+
+def _run_facts(evidence: Evidence) -> dict[str, Fact]:
+    """The run's own facts by field; "n_..." without its letter."""
+    run = first_run(evidence)
+    return {fact.field: fact for fact in evidence.facts if fact.subject == run}
+
+
+def _involved(desk: Desk, evidence: Evidence, key: str) -> bool:
+    """Say which channel or feature is involved most often, where the run tells."""
+    rows = _part_counts(evidence)
+    if not rows:
+        return False
+    return desk.say(key, evidence, part=rows[0][0], count=rows[0][1], run=first_run(evidence))
+
+
+def _part_counts(evidence: Evidence) -> list[tuple[str, Fact]]:
+    rows = []
+    for fact in evidence.facts:
+        kind, _, name = fact.subject.partition("/")[2].partition(" ")
+        if kind in ("channel", "feature") and fact.field == "findings" and isinstance(fact.value, int):
+            rows.append((name, fact))
+    return sorted(rows, key=lambda row: -int(str(row[1].value)))
+
+
+@skill("blame_run")
+def blame_run(desk: Desk) -> None:
+    """Which channel or feature most findings involve."""
+    evidence = desk.use("overview", run=desk.run())
+    if not number(_run_facts(evidence).get("findings")):
+        desk.nothing_flagged(evidence)
+    rows = _part_counts(evidence)
+    if not _involved(desk, evidence, "blame_run_first"):
+        finding = desk.worst()
+        desk.end("blame_none", evidence, name=finding)
+    if len(rows) > 1:
+        desk.say(
+            "blame_run_more", evidence, names=desk.pen.names([f"{name} ({fact.value})" for name, fact in rows[1:3]])
+        )
+    desk.say("blame_caution")
+
+
+@skill("worst")
+def worst(desk: Desk) -> None:
+    """The most anomalous finding and where it lies."""
+    run = desk.run()
+    evidence = desk.use("overview", run=run)
+    name = desk.worst()
+    described = desk.use("describe_finding", finding=name)
+    view = View(described, name)
+    desk.say("run_worst", evidence, described, name=desk.pen.finding(described, name), p=view["p_value"])
+    say_where(desk, described, view)
+
+
+def say_where(desk: Desk, evidence: Evidence, view: View) -> None:
+    """One sentence on where a finding lies, whatever it is a finding in."""
+    label, first = desk.pen.finding(evidence, view.name), view.first
+    if view.region is not None:
+        place = view.region
+        if not desk.say(
+            "why_place", evidence, name=label, region=place.name, position=place["position"], share=place["share"]
+        ):
+            desk.say("why_place_only", evidence, name=label, region=place.name, share=place["share"])
+    elif view.interval is not None and first is not None:
+        place = view.interval
+        slots = {"name": label, "part": first.name, "share": first["share"]}
+        if not desk.say("why_event", evidence, span=span(place["start_time"], place["end_time"]), **slots):
+            desk.say("why_event_index", evidence, span=span(place["start"], place["end"]), **slots)
+    elif first is not None:
+        desk.say("why_cell", evidence, name=label, part=first.name, share=first["share"])
+    else:
+        desk.say("why_plain", evidence, name=label)
+
+
+@skill("list")
+def list_findings(desk: Desk) -> None:
+    """Findings, filtered and sorted as the question says."""
+    if desk.reading.mentions.times:
+        _at_time(desk)
+        return
+    arguments = _filters(desk)
+    evidence = desk.try_("list_findings", **arguments)
+    names = listing(evidence)
+    if evidence.status == "error":
+        desk.tell_note(evidence)
+    if not names:
+        if len(set(arguments) - {"run", "limit", "order", "descending"}) == 0:
+            desk.nothing_flagged(evidence)
+        desk.end("nothing_matches", evidence)
+    _head(desk, evidence, arguments, len(names))
+    for name in names[:20]:
+        desk.pen.item(_line(desk, evidence, name, arguments.get("order", "p_value")), evidence)
+
+
+def _filters(desk: Desk) -> dict[str, Any]:
+    """The arguments of list_findings that the question asks for."""
+    reading, words = desk.reading, desk.reading.plain
+    found: dict[str, Any] = {"run": desk.run()}
+    if reading.mentions.count:
+        found["limit"] = reading.mentions.count
+    if re.search(r"\bmore\b|\bnext\b", words) and desk.memory.shown and reading.mentions.places == []:
+        found["offset"] = len(desk.memory.shown)
+    if {"order"} & reading.concepts or re.search(r"\bby (?:score|time|index|date)\b", words):
+        found.update(_order(words))
+    position = position_in(words)
+    if position and desk.memory.modality in ("", "image"):
+        found["position"] = position
+    if reading.mentions.levels and "position" not in found:
+        found["max_p"] = reading.mentions.levels[0]
+    found.update(_state(words))
+    if "position" not in found and (part := _part_filter(desk)):
+        found["part"] = part
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _order(words: str) -> dict[str, Any]:
+    if re.search(r"\bscores?\b", words):
+        return {"order": "score", "descending": not re.search(r"\b(?:lowest|ascending|smallest)\b", words)}
+    if re.search(r"\btime|newest|latest|oldest|chronolog|date\b", words):
+        return {"order": "created", "descending": bool(re.search(r"\b(?:newest|latest)\b", words))}
+    return {"order": "index"} if re.search(r"\b(?:index|number|own order)\b", words) else {}
+
+
+def _state(words: str) -> dict[str, Any]:
+    if re.search(r"\bfalse (?:alarms?|positives?)\b", words):
+        return {"state": "false alarm"}
+    if re.search(r"\bconfirmed\b|\btrue positives?\b", words):
+        return {"state": "confirmed"}
+    if re.search(r"\b(?:unreviewed|unlabell?ed|new|open|not been looked|not yet|unchecked)\b", words):
+        return {"state": "new"}
+    return {}
+
+
+def _part_filter(desk: Desk) -> str | None:
+    """A channel or feature that the question names, as the data spell it."""
+    reading = desk.reading
+    asks = bool({"channel", "blame"} & reading.concepts or reading.mentions.channels) or bool(
+        re.search(r"\b(?:involv\w+|about|in|with|by|for|off|concern\w*|where|to do with|around)\b", reading.plain)
+    )
+    if not asks:
+        return None
+    run = first_run(desk.use("overview", run=desk.run()))
+    names = desk.parts_of(run) if run else []
+    return match_name(reading, names)
+
+
+def _head(desk: Desk, evidence: Evidence, arguments: dict[str, Any], shown: int) -> None:
+    order = _ORDERS[str(arguments.get("order", "p_value"))]
+    filters = [
+        f"{key.replace('_', ' ')} {fold(str(arguments[key]))}"
+        for key in ("part", "position", "state")
+        if key in arguments
+    ]
+    if "max_p" in arguments:
+        filters.append(f"p-value up to {arguments['max_p']:g}")
+    total = _run_facts(evidence).get("findings")
+    run = first_run(evidence)
+    if filters:
+        desk.say("list_head_match", evidence, filter=", ".join(filters), order=order)
+    elif total is not None and number(total) != shown:
+        desk.say("list_head_some", evidence, run=run, shown=shown, findings=total, order=order)
+    elif not desk.say("list_head", evidence, run=run, findings=total, order=order):
+        desk.say("list_head_plain", evidence, order=order)
+
+
+def _line(desk: Desk, evidence: Evidence, name: str, order: str) -> str:
+    """One line of a list: name, p-value, place or channel, state."""
+    view = View(evidence, name)
+    pieces = [desk.pen.finding(evidence, name)]
+    key = "score" if order == "score" else "p_value"
+    if (fact := view[key]) is not None:
+        pieces.append(desk.pen.fill_fact(f"{'score' if key == 'score' else 'p-value'}", fact))
+    position = view.region["position"] if view.region is not None else None
+    if position is not None:
+        pieces.append(f"in the {position.value}")
+    if (main := view["main_part"]) is not None:
+        pieces.append(f"mainly {desk.pen.fact(main)}")
+    if view.interval is not None and (start := view.interval["start_time"]) is not None:
+        pieces.append(f"from {desk.pen.fact(start)}")
+    state = view["state"]
+    if state is not None and state.value not in ("new", None):
+        pieces.append(str(state.value))
+    return ", ".join(pieces)
+
+
+def _at_time(desk: Desk) -> None:
+    """The event that covers a time of day, explained: of those that begin before it, the latest."""
+    evidence = desk.try_("list_findings", run=desk.run(), limit=50, order="index")
+    hour, minute = re.findall(r"\d+", desk.reading.mentions.times[0])[:2]
+    late = 12 if desk.reading.mentions.times[0].endswith("pm") and int(hour) < 12 else 0
+    clock = f"{int(hour) + late:02d}:{minute}"
+    begun = [name for name in listing(evidence) if (start := _start(View(evidence, name))) and start[11:16] <= clock]
+    if not begun:
+        desk.end("time_none", evidence)
+    name = max(begun, key=lambda one: _start(View(evidence, one))[11:16])
+    found = desk.use("explain_finding", finding=name)
+    view = View(found, name)
+    end = str(view.interval["end_time"].value) if view.interval and view.interval["end_time"] else ""
+    if end[:10] == _start(view)[:10] and end[11:16] < clock:
+        desk.say("time_none", evidence)
+        desk.say("time_before", found)
+    say_where(desk, found, view)
+    desk.say("p_below", found, p=view["p_value"], alpha=view["alpha"])
+
+
+def _start(view: View) -> str:
+    """When an event begins, "" where that is not known."""
+    fact = view.interval["start_time"] if view.interval is not None else None
+    return str(fact.value) if fact is not None else ""

@@ -1,0 +1,64 @@
+"""Scripts for talk about the assistant itself: guides, abilities, sources, and what nobody can read off the data."""
+
+from __future__ import annotations
+
+import re
+
+from assistant.evidence import Evidence
+from assistant.llm.desk import Desk
+from assistant.llm.interpret import WITHOUT_TOOLS
+from assistant.llm.skills import skill
+
+GUIDES = {"guide_p": "p-value", "guide_alpha": "alpha", "guide_map": "map", "guide_methods": "methods",
+          "guide_score": "score", "guide_counterfactual": "counterfactual", "help": "help"}  # fmt: skip
+_METHODS = ("multi_start", "diffusion_time", "partial", "default")
+_SENTENCES = 4
+
+
+@skill(*GUIDES)
+def guide(desk: Desk) -> None:
+    """The first sentences of a reading guide, word for word."""
+    evidence = desk.use("read_guide", topic=_topic(desk))
+    for sentence in _sentences(evidence)[: 6 if desk.asked.intent == "help" else _SENTENCES]:
+        desk.pen.quote(sentence, evidence)
+
+
+def _topic(desk: Desk) -> str:
+    words = desk.reading.plain
+    if desk.asked.intent == "guide_alpha" and re.search(r"\bfalse discovery|\bfdr\b", words):
+        return "fdr"
+    if desk.asked.intent == "guide_methods":
+        spelled = re.sub(r"[\s-]+", "_", words)
+        return next((name for name in _METHODS if name in spelled), GUIDES["guide_methods"])
+    return GUIDES[desk.asked.intent]
+
+
+def _sentences(evidence: Evidence) -> list[str]:
+    """The sentences of a guide; headings are left out."""
+    text = evidence.note or next((str(fact.value) for fact in evidence.facts if fact.field in ("text", "guide")), "")
+    lines = [line.strip("-* ").strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    return [part for line in lines for part in re.split(r"(?<=[.!?])\s+(?=[A-Z])", line)]
+
+
+@skill("source")
+def source(desk: Desk) -> None:
+    """Which result a number came from."""
+    named = desk.reading.mentions.evidence
+    evidence = desk.use("read_guide", topic="evidence")
+    if named and named[0] in desk.sources:
+        desk.pen.sentences.append(f"{desk.pen.fill('source_of', {'tool': desk.sources[named[0]].replace('_', ' ')})}")
+    elif named:
+        desk.say("source_unknown")
+    for sentence in _sentences(evidence)[:3]:
+        desk.pen.quote(sentence, evidence)
+
+
+@skill(*WITHOUT_TOOLS, "unclear")
+def limits(desk: Desk) -> None:
+    """What cannot be answered, and what can be told instead."""
+    intent = desk.asked.intent
+    if intent == "unclear" and not desk.reading.language and not desk.reading.mentions.findings:
+        desk.end("english_only")
+    desk.say(intent)
+    if intent in ("offtopic", "unclear", "hello"):
+        desk.say("offer_help")

@@ -1,0 +1,219 @@
+"""Understands one question by itself: language, what it names, and which intent it comes nearest to.
+
+Turns text into a `Reading`. The vocabulary and the example questions are data (`prompts/narrator/lexicon.yaml` and
+`intents.yaml`); knows spelling, synonyms and nearest examples, not the conversation, the tools or any data.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from assistant.llm import mentions
+from assistant.llm.mentions import Mentions
+from assistant.llm.nearest import Nearest
+from assistant.llm.spelling import Speller
+
+_WORD = re.compile(r"[a-z0-9][a-z0-9_'\-]*|[?]")
+_LONGEST_PHRASE = 5
+_PLACEHOLDERS = frozenset(mentions.PLACEHOLDERS)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one question says, taken by itself."""
+
+    text: str  # as typed
+    language: str  # "English", "German", ..., or "" where no word was recognised
+    words: tuple[str, ...]  # normalised, with placeholders for what is named
+    concepts: frozenset[str]  # of the lexicon
+    scores: tuple[tuple[str, float], ...]  # (intent, score), best first
+    mentions: Mentions
+    known: float  # share of the words that the lexicon knows, 0..1
+    plain: str  # folded text with contractions written out and spelling corrected, names still in it
+
+    @property
+    def intent(self) -> str:
+        """The nearest intent."""
+        return self.scores[0][0]
+
+    @property
+    def score(self) -> float:
+        """How near it is: about 1 is an example word by word."""
+        return self.scores[0][1]
+
+    @property
+    def asks(self) -> bool:
+        """Whether the sentence is put as a question rather than as a statement or an order."""
+        return self.text.rstrip().endswith("?") or bool(self.words and self.words[0] in _lexicon().openers)
+
+    def score_of(self, intent: str) -> float:
+        """How near one intent is."""
+        return dict(self.scores).get(intent, 0.0)
+
+    def best(self, *intents: str) -> str:
+        """The nearest of some intents."""
+        return next(name for name, _ in self.scores if name in intents)
+
+
+@lru_cache(maxsize=512)
+def understand(text: str) -> Reading:
+    """Read one question."""
+    language, plain = normalise(text)
+    seen, rest = mentions.find(plain)
+    words = tuple(_WORD.findall(rest))
+    features, concepts, known = _features(words, language)
+    return Reading(text, language, words, concepts, _nearest().scores(features), seen, known, plain)
+
+
+def fold(text: str) -> str:
+    """Lower case, no accents, plain quotation marks, single spaces."""
+    text = text.lower().replace("ß", "ss").replace("’", "'").replace("‘", "'").replace("–", "-").replace("—", " - ")
+    text = "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def normalise(text: str) -> tuple[str, str]:
+    """The language, and the folded text with contractions written out and spelling put right."""
+    words = re.split(r"([^a-z0-9_.'\-/\\]+)", fold(text))
+    words = [_lexicon().contractions.get(word.rstrip("."), word) if word else word for word in words]
+    language = _language(set(_WORD.findall(" ".join(words))) - {"?"})
+    if language == "English":
+        words = [_lexicon().speller.correct(word) for word in words]
+    return language, re.sub(r"\s+", " ", "".join(words)).strip()
+
+
+def knows(word: str) -> bool:
+    """Whether a word is an ordinary one of the vocabulary rather than a name."""
+    return word in _lexicon().english
+
+
+def connectives() -> frozenset[str]:
+    """Words that only tie a follow-up to what was said before."""
+    return _lexicon().connectives
+
+
+def left_out() -> float:
+    """Share of the example questions that the other examples put under the right intent."""
+    return _nearest().left_out()
+
+
+@cache
+def intents() -> dict[str, dict[str, Any]]:
+    """The intents of `intents.yaml`: examples, and whether an intent changes the store."""
+    return _read("intents.yaml")
+
+
+def _language(words: set[str]) -> str:
+    """The language whose common words are most, if they are at least as many as the English ones; "" for none."""
+    lexicon = _lexicon()
+    words = {word for word in words if not any(char.isdigit() for char in word)}
+    votes = {name: len(words & markers) for name, markers in lexicon.markers.items()}
+    english = len(words & lexicon.english)
+    best = max(votes, key=lambda name: votes[name])
+    if votes[best] >= max(1, english) and (votes[best] > 1 or not english):
+        return best
+    return "English" if words else ""
+
+
+def _features(words: tuple[str, ...], language: str) -> tuple[set[str], frozenset[str], float]:
+    """Features for the nearest examples, the concepts among them, and the share of known words."""
+    lexicon = _lexicon()
+    phrases = lexicon.phrases.get(language, lexicon.phrases["English"])
+    concepts: set[str] = set()
+    known, total, position = 0, 0, 0
+    while position < len(words):
+        length, found = _longest(words, position, phrases)
+        concepts.update(found)
+        if words[position] not in _PLACEHOLDERS and words[position] != "?":
+            total += 1
+            known += bool(found) or words[position] in lexicon.filler
+        position += length
+    stems = [lexicon.stem(word) for word in words]
+    chain = ["^", *(stem for stem in stems if stem != "?"), "?" if "?" in words else "$"]
+    features = {f"c:{concept}" for concept in concepts} | {f"w:{stem}" for stem in stems}
+    features |= {f"b:{one} {two}" for one, two in itertools.pairwise(chain)}
+    return features | _shape(words), frozenset(concepts), known / total if total else 1.0
+
+
+def _shape(words: tuple[str, ...]) -> set[str]:
+    """How the sentence is built: names something, points back, opens like a question, how long it is."""
+    shape = {
+        "f:named" if _PLACEHOLDERS.intersection(words) else "f:nothing named",
+        f"f:length {min(len(words), 6) // 2}",
+    }
+    if words:
+        shape.add("f:opens as question" if words[0] in _lexicon().openers else "f:opens as statement")
+    return shape | ({"f:points back"} if _lexicon().pointers.intersection(words) else set())
+
+
+def _longest(words: tuple[str, ...], position: int, phrases: dict[str, tuple[str, ...]]) -> tuple[int, tuple[str, ...]]:
+    """Length and concepts of the longest phrase that begins here; concepts of its single words are added."""
+    for length in range(min(_LONGEST_PHRASE, len(words) - position), 1, -1):
+        inside = words[position : position + length]
+        if " ".join(inside) in phrases:
+            single = [name for word in inside for name in phrases.get(word, ())]
+            return length, (*phrases[" ".join(inside)], *single)
+    return 1, phrases.get(words[position], ())
+
+
+class _Lexicon:
+    """The vocabulary of `lexicon.yaml`, folded."""
+
+    def __init__(self, data: dict[str, Any], examples: list[str]):
+        self.contractions = {fold(key): str(value) for key, value in data["contractions"].items()}
+        english: dict[str, tuple[str, ...]] = {}
+        for concept, phrases in data["concepts"].items():
+            for phrase in phrases:
+                english[_key(phrase)] = (*english.get(_key(phrase), ()), concept)
+        self.phrases = {"English": english}
+        self.markers: dict[str, set[str]] = {}
+        for name, language in data["languages"].items():
+            self.markers[name] = {fold(str(word)) for word in language["markers"]}
+            self.phrases[name] = {_key(key): (str(value),) for key, value in language["words"].items()}
+        self.openers, self.pointers, self.connectives = (
+            frozenset(str(word) for word in data[key]) for key in ("openers", "pointers", "connectives")
+        )
+        self.filler = {fold(str(word)) for word in data["filler"]}
+        self.english = {word for phrase in english for word in phrase.split()} | self.filler
+        self.english |= {word for example in examples for word in re.findall(r"[a-z]+", fold(example))}
+        contracted = {word for key, value in self.contractions.items() for word in (key, *value.split())}
+        self.speller = Speller(self.english | contracted)
+
+    @staticmethod
+    @cache
+    def stem(word: str) -> str:
+        """Plural and tense endings off: enough to let "findings" meet "finding"."""
+        for ending in ("ings", "ing", "ies", "es", "ed", "s"):
+            if word.endswith(ending) and len(word) - len(ending) >= 4 and not word.endswith("ss"):
+                return word[: -len(ending)] + ("y" if ending == "ies" else "")
+        return word.removesuffix("e") if len(word) > 4 else word
+
+
+def _key(phrase: Any) -> str:
+    return " ".join(_WORD.findall(fold(str(phrase))))
+
+
+def _read(name: str) -> dict[str, Any]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    text = (resources.files("prompts") / "narrator" / name).read_text(encoding="utf-8")
+    return dict(yaml.load(text, Loader=loader))  # noqa: S506 - a safe loader either way
+
+
+@cache
+def _lexicon() -> _Lexicon:
+    return _Lexicon(_read("lexicon.yaml"), [str(text) for intent in intents().values() for text in intent["examples"]])
+
+
+@cache
+def _nearest() -> Nearest:
+    rows = [(name, str(text)) for name, intent in intents().items() for text in intent["examples"]]
+    found = [_features(tuple(_WORD.findall(mentions.find(normalise(text)[1])[1])), "English")[0] for _, text in rows]
+    return Nearest([name for name, _ in rows], found)
