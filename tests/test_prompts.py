@@ -19,19 +19,13 @@ TOOLS = {
 }  # fmt: skip
 
 
-def test_system_prompt_names_topics_and_the_open_finding():
-    text = prompts.render("system", topics=["p-value", "map"], focus="F12")
-    assert "p-value, map" in text
-    assert "has F12 open" in text
-
-
-def test_system_prompt_without_a_finding_open_says_nothing_about_the_page():
-    assert "On the page" not in prompts.render("system", topics=[], focus="")
+def test_system_prompt_names_the_topics_of_the_guides():
+    assert "p-value, map" in prompts.render("system", topics=["p-value", "map"])
 
 
 def test_missing_and_unknown_variables_are_named():
-    with pytest.raises(AnomalyError, match=r"missing: \['focus'\], unknown: \['page'\]"):
-        prompts.render("system", topics=[], page="x")
+    with pytest.raises(AnomalyError, match=r"missing: \['topics'\], unknown: \['page'\]"):
+        prompts.render("system", page="x")
 
 
 def test_a_template_may_not_use_what_it_was_not_given():
