@@ -62,8 +62,16 @@ def demo(
         raise AnomalyError("The demo keeps its own store; use --folder to say where.")
     settings = settings_of(config, llm=llm, host=host, port=port)
     with progress(not as_json) as tell:
-        options = {"progress": tell, "config": settings, "open_browser": open_page, "block": False}
-        address = open_demo(folder, settings.llm, settings.host, settings.port, **options)  # type: ignore[arg-type]
+        address = open_demo(
+            folder,
+            settings.llm,
+            settings.host,
+            settings.port,
+            progress=tell,
+            config=settings,
+            open_browser=open_page,
+            block=False,
+        )
     wait_at(address, as_json)
 
 

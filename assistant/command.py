@@ -74,12 +74,12 @@ def wait_at(address: str, as_json: bool) -> None:
     """Say where the page is, and wait to be stopped; stopping is the normal end."""
     from assistant.terminal import give, remark
 
-    if as_json:
-        give({"address": address})
-        sys.stdout.flush()
-    else:
-        remark(f"The chat is at {address} (Ctrl-C stops it).")
     try:
+        if as_json:
+            give({"address": address})
+            sys.stdout.flush()
+        else:
+            remark(f"The chat is at {address} (Ctrl-C stops it).")
         while True:
             time.sleep(3600)
     except KeyboardInterrupt:
@@ -91,6 +91,8 @@ def guarded(command: Callable[[list[str]], object], arguments: list[str]) -> int
     try:
         code = command(arguments)
         sys.stdout.flush()
+        if code == STOPPED:  # the command line's own word for Ctrl-C
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else OK
     except AnomalyError as error:
         return _failed(str(error), arguments, BAD_INPUT)

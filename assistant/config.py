@@ -87,7 +87,8 @@ def _typed(name: str, value: Any, where: str) -> Any:
     if name not in kinds:
         raise AnomalyError(f"The setting {name!r} in {where} is unknown; known: {', '.join(kinds)}.")
     kind = kinds[name]
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    whole = kind is not int or not isinstance(value, float)
+    if isinstance(value, bool) or not isinstance(value, str | int | float) or not whole:
         raise AnomalyError(f"The setting {name!r} in {where} must be a {_words(kind)}, not {value!r}.")
     try:
         typed = kind(value)

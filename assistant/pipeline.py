@@ -171,12 +171,13 @@ def fit_model(
     Raises:
         AnomalyError: unusable source, unknown method or setting, or `out` is taken.
     """
-    from detectors import make_detector
     from detectors.data import read_source
 
     out = Path(out).expanduser()
     _check_free(out, force)
     data = read_source(source, modality)
+    from detectors import make_detector  # takes seconds, so what is wrong with the source is said first
+
     given = dict(settings or {})
     contamination = given.pop("contamination", 0.0)
     detector = make_detector(data.modality, method, **given)

@@ -139,13 +139,14 @@ def _span(region: Mapping[str, Any]) -> str:
 
 def show_run(run: Run) -> None:
     """One run."""
-    what = "events" if run.modality == "series" else "samples"
+    unit = {"image": "images", "series": "stamps", "table": "rows"}.get(run.modality, "samples")
     level = f"alpha {run.alpha:g}" if run.fdr is None else f"false-discovery rate {run.fdr:g} (p <= {run.alpha:.2g})"
     say(f"{run.id}  {run.source}  ({run.modality}, method {run.method}, {run.created})")
     if run.n_flagged:
-        say(f"{run.n_flagged} {what} flagged in {run.n_samples} {'stamps' if what == 'events' else what} at {level}.")
+        found = f"{run.n_flagged} events in" if run.modality == "series" else f"{run.n_flagged} of"
+        say(f"{found} {run.n_samples} {unit} flagged at {level}.")
     else:
-        say(f"Nothing is anomalous: no sample of {run.n_samples} was flagged at {level}.")
+        say(f"Nothing is anomalous: none of {run.n_samples} {unit} was flagged at {level}.")
 
 
 def show_skipped(skipped: Sequence[tuple[str, str]]) -> None:

@@ -37,6 +37,8 @@ def overview(workspace: Workspace, run: str | None = None) -> ToolResult:
         Fact(one.id, "samples", one.n_samples),
         Fact(one.id, "findings", one.n_flagged),
     ]
+    if one.info.get("members"):
+        facts.append(Fact(one.id, "members", ", ".join(one.info["members"])))
     if one.fdr is not None:
         facts.append(Fact(one.id, "fdr", one.fdr))
     if one.skipped:

@@ -101,7 +101,7 @@ def what_if_method(workspace: Workspace, finding: str, method: str) -> ToolResul
 
     Args:
         finding: the finding's id such as F12.
-        method: the member's name, such as partial, multi_start or diffusion_time.
+        method: the member's name; overview tells the members.
     """
     one = workspace.store.finding(finding)
     with workspace.lock:
