@@ -32,7 +32,7 @@ def tiny_picture(rng: np.random.Generator, size: int = 48) -> np.ndarray:
     dx, dy = rng.uniform(-1, 1, 2)
     disc = np.hypot(x - size / 2 - dx, y - size / 2 - dy) < size * 0.3
     grey = np.where(disc, metal + 70, metal) * rng.uniform(0.95, 1.05)
-    return np.clip(grey[..., None] * np.array([1.0, 0.98, 0.94]), 0, 255).astype(np.uint8)
+    return np.clip(grey[..., None] * np.array([1.0, 0.95, 0.84]), 0, 255).astype(np.uint8)
 
 
 @pytest.fixture(scope="session")
