@@ -11,6 +11,7 @@ import numpy as np
 from scipy.optimize import brentq
 
 MIN_TAIL = 20  # normals needed before a tail is fitted
+MIN_TAIL_BLOCKS = 3  # of them independent, where neighbours are correlated (a short series still needs some answer)
 
 
 class Calibration:
@@ -36,7 +37,7 @@ class Calibration:
 
     def _fit_tail(self) -> tuple[float, float, float]:
         n = len(self.scores)
-        if self.count < MIN_TAIL:
+        if n < MIN_TAIL or self.count < MIN_TAIL_BLOCKS:
             return 0.0, 0.0, float("inf")
         k = int(max(10, n * 0.1))
         start = float(self.scores[n - k - 1])

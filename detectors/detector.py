@@ -164,8 +164,10 @@ class Detector:
         x = torch.cat(list(self._encoded(items, held)))
         self.method.calibrate(x)
         self.method.absorb(x)
-        block = self.modality.calibration_block()
-        self.calibrations = {m: Calibration(np.concatenate(s), block) for m, s in scores.items()}
+        self.calibrations = {
+            m: Calibration(together, self.modality.calibration_block(together))
+            for m, together in ((m, np.concatenate(s)) for m, s in scores.items())
+        }
         self.levels = {m: max(self.modality.level(np.concatenate(parts)), 1e-6) for m, parts in maps.items()}
 
     # --- scores ----------------------------------------------------------------------------------------------------
@@ -290,7 +292,11 @@ class Detector:
         def batches() -> Iterator[Tensor]:
             for rows in self._chunks(range(len(items))):
                 x = self.modality.encode(items, rows).to(self.device)
-                yield self._fitted().normal(x, self.modality.holes(where, items, rows).to(self.device), self.seed).cpu()
+                holes = self.modality.holes(where, items, rows).to(self.device)
+                odd = holes.flatten(1).any(1)  # windows of a long series are mostly whole
+                if odd.any():
+                    x[odd] = self._fitted().normal(x[odd], holes[odd], self.seed)
+                yield x.cpu()
 
         return self.modality.decode(batches(), items, where)
 

@@ -1,4 +1,4 @@
-"""From flagged stamps to events: intervals with their guilty channels ranked. Knows (time, channel) maps, not models."""
+"""From flagged stamps to events: intervals with guilty channels ranked. Knows (time, channel) maps, not models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How good a series score is: VUS-PR, AUC-PR, HitRate@100 and @150. Knows scores, labels and interpretations, not models.
+"""How good a series score is: VUS-PR, AUC-PR, HitRate@100 and @150. Knows scores and labels, not models.
 
 VUS-PR follows Paparrizos et al. 2022 ("Volume under the surface") as TSB-AD (Liu & Paparrizos 2024) computes it:
 range-AUC-PR over the buffer sizes 0 .. 2 * sliding window, 250 thresholds.
@@ -7,10 +7,12 @@ range-AUC-PR over the buffer sizes 0 .. 2 * sliding window, 250 thresholds.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from detectors.errors import AnomalyError
+from detectors.localization_series import runs
 
 
 def vus_pr(labels: np.ndarray, scores: np.ndarray, sliding_window: int = 100, thresholds: int = 250) -> float:
@@ -51,7 +53,9 @@ def hit_rate(ranked: Sequence[int], guilty: Sequence[int], percent: int = 150) -
     return len(top & set(guilty)) / len(guilty)
 
 
-def mean_hit_rate(channel_map: np.ndarray, events: Sequence[tuple[int, int, tuple[int, ...]]], percent: int = 150) -> float:
+def mean_hit_rate(
+    channel_map: np.ndarray, events: Sequence[tuple[int, int, tuple[int, ...]]], percent: int = 150
+) -> float:
     """Mean hit rate over labelled events, channels ranked by their mean map value in the event.
 
     channel_map: (time, channel); events: (first stamp, one past the last, guilty channels counted from 0).
@@ -73,12 +77,6 @@ def parse_interpretation(text: str) -> list[tuple[int, int, tuple[int, ...]]]:
     return events
 
 
-def runs(mask: np.ndarray) -> list[tuple[int, int]]:
-    """Half-open intervals where a (time,) mask is true."""
-    edges = np.flatnonzero(np.diff(np.r_[0, (np.asarray(mask) > 0).astype(np.int8), 0]))
-    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
-
-
 def _buffered(inside: np.ndarray, spans: list[tuple[int, int]], buffer: int) -> np.ndarray:
     """Labels with slopes sqrt(1 - distance / buffer) up to buffer / 2 away from each span, capped at 1."""
     soft = inside.astype(float)
@@ -94,7 +92,7 @@ def _merged(spans: list[tuple[int, int]], buffer: int, length: int) -> list[tupl
     """Spans grown by buffer / 2 on both sides; those that touch are one."""
     half, merged = buffer // 2, []
     begin = max(spans[0][0] - half, 0)
-    for (_, end), (start, _) in zip(spans, spans[1:], strict=False):
+    for (_, end), (start, _) in pairwise(spans):
         if end - 1 + half < start - half:
             merged.append((begin, end + half))
             begin = start - half

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ def read_block(samples: Any, expected: Sequence[str] | None = None) -> Block:
     frames = [_ordered(frame, first, named) for frame in frames]
     raw = np.concatenate([frame.to_numpy(np.float64) for frame in frames])
     bounds = np.cumsum([0, *map(len, frames)]).tolist()
-    pieces = tuple(zip(bounds[:-1], bounds[1:], strict=True))
+    pieces = tuple(pairwise(bounds))
     missing = ~np.isfinite(raw)
     if missing.all():
         raise AnomalyError("The series holds no finite value at all; check the file and its delimiter.")
@@ -129,7 +130,9 @@ def _ordered(frame: pd.DataFrame, names: tuple[str, ...], named: bool) -> pd.Dat
     """Columns as `names`; arrays are taken by position."""
     if not named:
         if frame.shape[1] != len(names):
-            raise AnomalyError(f"The series has {frame.shape[1]} channels, but {len(names)} were fitted: {_few(names)}.")
+            raise AnomalyError(
+                f"The series has {frame.shape[1]} channels, but {len(names)} were fitted: {_few(names)}."
+            )
         return frame.set_axis(list(names), axis=1)
     lacking = [n for n in names if n not in frame.columns]
     extra = [n for n in frame.columns if n not in names]
@@ -168,7 +171,7 @@ def _cut(stamps: pd.DatetimeIndex, piece: tuple[int, int], factor: float = 20.0)
     usual = np.median(steps) if len(steps) else 0
     breaks = np.flatnonzero(steps > factor * usual) + 1 + start if usual > 0 else np.zeros(0, int)
     edges = [start, *breaks.tolist(), end]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(pairwise(edges))
 
 
 def _filled(raw: np.ndarray, missing: np.ndarray, pieces: tuple[tuple[int, int], ...]) -> np.ndarray:

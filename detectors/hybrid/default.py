@@ -30,14 +30,15 @@ class Member:
 # Chosen by measurement (README, "Benchmarks"), never on test labels of the sets reported there.
 RECIPES: dict[str, tuple[Member, ...]] = {
     "image": (
-        Member("network", "multi_start"),
-        Member("gaussian", "multi_start", 1.0, {"denoiser": "gaussian"}),
-        Member("neighbours", "diffusion_time"),
+        Member("gaussian", "likelihood"),
+        Member("neighbours", "diffusion_time", 0.25, {"memory": 200, "k": 3}),
+        Member("network", "multi_start", 0.25, {"times": (850, 950)}),
     ),
     "series": (
-        Member("network", "multi_start"),
-        Member("gaussian", "multi_start", 1.0, {"denoiser": "gaussian"}),
-        Member("neighbours", "diffusion_time"),
+        Member(
+            "gaussian", "multi_start", 1.0, {"denoiser": "gaussian", "times": (50, 110, 320, 670), "shrinkage": 0.001}
+        ),
+        Member("neighbours", "diffusion_time", 0.5, {"memory": 4000}),
     ),
     "table": (
         Member("network", "multi_start"),
@@ -106,8 +107,10 @@ class Default(Method):
     def calibrate(self, x: Tensor) -> None:
         for name, part in self.members.items():
             part.calibrate(x)
-            mean, std = normal_scale(part.maps(x), self.space)
-            self.learn(**{f"mean_{name}": mean, f"std_{name}": std})
+            maps = part.maps(x)
+            # pictures: members have judged a place against its own normals already; doing so again would only add noise
+            mean, std = (maps.mean(), maps.std()) if maps.ndim == 4 else normal_scale(maps, self.space)
+            self.learn(**{f"mean_{name}": mean, f"std_{name}": std.clamp_min(1e-6)})
 
     def absorb(self, x: Tensor) -> None:
         for part in self.members.values():

@@ -98,8 +98,8 @@ class Modality(nn.Module, ABC):
     def score(self, maps: np.ndarray) -> np.ndarray:
         """Assembled maps -> one float a sample; NaN where nothing was seen."""
 
-    def calibration_block(self) -> float:
-        """How many neighbouring scores count as one independent observation."""
+    def calibration_block(self, scores: np.ndarray) -> float:
+        """How many neighbouring calibration scores (n,) count as one independent observation."""
         return 1.0
 
     @abstractmethod

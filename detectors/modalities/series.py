@@ -41,11 +41,12 @@ class SeriesModality(Modality):
     """Windows of `window` stamps (None: 32, fewer in short series), `overlap` of them over each stamp.
 
     Settings: window; overlap; clip: scaled values beyond it grow by logarithm only, so that one wild channel does not
-    drown the others; smooth: stamps over which scores are averaged (None: a quarter window).
+    drown the others; smooth: widths, in windows, of the averages over neighbouring stamps that make up a score, and
+    their weights (short faults and long ones both count).
     """
 
     name = "series"
-    defaults = {"window": None, "overlap": 4, "clip": 5.0, "smooth": None}
+    defaults = {"window": None, "overlap": 4, "clip": 5.0, "smooth": ((0.25, 0.5), (1.0, 0.3), (4.0, 0.2))}
     batch_size = 512
     min_normals = 2
     location: Tensor
@@ -57,7 +58,7 @@ class SeriesModality(Modality):
         self.names: tuple[str, ...] = ()
         self.named = False
         if self.settings["window"] is not None and self.settings["window"] < SHORTEST:
-            raise AnomalyError(f"window={self.settings['window']} is too short; use at least {SHORTEST} stamps or None.")
+            raise AnomalyError(f"window={self.settings['window']} is too short; use at least {SHORTEST} or None.")
 
     # --- samples in ------------------------------------------------------------------------------------------------
     def open(self, samples: Any) -> Items:
@@ -95,7 +96,7 @@ class SeriesModality(Modality):
         or its surroundings are not fitted on."""
         data: Windows = items.data
         window, total = data.window, len(data.block)
-        share = 0.2 if total > 100 * window else 0.3
+        share = 0.25 if total > 100 * window else 0.3
         blocks = int(np.clip(total * share // (6 * window), 1, 8))
         length = min(int(total * share / blocks), MAX_WINDOWS * window // (4 * blocks))
         lasts = np.linspace(total / blocks, total, blocks).astype(int)
@@ -121,7 +122,7 @@ class SeriesModality(Modality):
         values = block.values[picked].astype(np.float64)
         if block.missing is not None:
             values[block.missing[picked]] = np.nan
-        location, scale = robust_scale(values)
+        location, scale = channel_scale(values)
         self.learn(location=torch.from_numpy(location), scale=torch.from_numpy(scale))
         self.window, self.names, self.named = data.window, block.names, block.named
 
@@ -152,7 +153,7 @@ class SeriesModality(Modality):
         starts = data.starts[np.asarray(rows, int)]
         done = 0
         for batch in batches:
-            maps = batch.numpy()
+            maps: Any = batch.numpy()
             here = starts[done : done + len(maps)]
             done += len(maps)
             share = 1.0 if maps.shape[1] == total.shape[1] else 1.0 / total.shape[1]
@@ -167,17 +168,19 @@ class SeriesModality(Modality):
         return total
 
     def score(self, maps: np.ndarray) -> np.ndarray:
-        """The mean over channels, averaged over neighbouring stamps."""
-        scores = maps.mean(1, dtype=np.float64)
-        width = self.settings["smooth"] or max(1, self.window // 4)
-        seen = np.isfinite(scores)
-        kernel = np.ones(width)
-        weight = np.convolve(seen, kernel, "same")
-        smooth = np.convolve(np.where(seen, scores, 0.0), kernel, "same") / np.maximum(weight, 1)
-        return np.where(seen, smooth, np.nan)
+        """The mean over channels of the root of the evidence, averaged over neighbourhoods of several widths.
 
-    def calibration_block(self) -> float:
-        return float(self.window)
+        The root keeps one wild channel from deciding alone.
+        """
+        seen = np.isfinite(maps[:, 0])
+        row = np.sqrt(np.maximum(np.where(seen[:, None], maps, 0.0), 0.0)).mean(1, dtype=np.float64)
+        scores = np.zeros(len(row))
+        for width, weight in self.settings["smooth"]:
+            scores += weight * _moving_mean(row, seen, max(1, round(width * self.window)))
+        return np.where(seen, scores, np.nan)
+
+    def calibration_block(self, scores: np.ndarray) -> float:
+        return autocorrelation_time(scores, 2 * self.window)
 
     def level(self, maps: np.ndarray) -> float:
         cells = maps[np.isfinite(maps)]
@@ -191,7 +194,7 @@ class SeriesModality(Modality):
         block: Block = items.data.block
         return [
             self._event(start, end, scores, maps[start:end], block)
-            for start, end in merged_runs(flags, self.window // 2, block.pieces)
+            for start, end in _trimmed(merged_runs(flags, self.window // 2, block.pieces), maps)
         ]
 
     def _event(self, start: int, end: int, scores: np.ndarray, event_map: np.ndarray, block: Block) -> Event:
@@ -259,7 +262,12 @@ class SeriesModality(Modality):
             at = event.peak if gap[event.peak - start, c] else start + int(np.nanargmax(event.map[:, c]))
             lost = block.missing is not None and block.missing[at, c]
             parts.append(
-                Part(self.names[c], float(shares[c]), None if lost else float(block.values[at, c]), float(normal[at, c]))
+                Part(
+                    name=self.names[c],
+                    share=float(shares[c]),
+                    observed=None if lost else float(block.values[at, c]),
+                    expected=float(normal[at, c]),
+                )
             )
         pull = (gap / self.scale.cpu().numpy()).mean(0)
         signature = np.concatenate([shares, pull / (np.linalg.norm(pull) + 1e-9)])
@@ -274,23 +282,57 @@ class SeriesModality(Modality):
         self.window, self.named = int(config["window"]), bool(config["named"])
 
 
-def robust_scale(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Location and scale (channel,) of normal values (time, channel), NaN = missing.
+def channel_scale(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Location and scale (channel,) of normal values (time, channel), NaN = missing: mean and standard deviation.
 
-    Median and standard deviation, the latter at least an eighth of the range: a channel that rests most of the time
-    and sometimes moves is not odd whenever it moves. A channel that never varied gets a tenth of its size.
+    A channel that never varied gets a tenth of its size, at least 0.1. Measured: robust scales (quantiles, range) lose,
+    once values far out are compressed.
     """
     import warnings
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # channels without any value
-        location = np.nan_to_num(np.nanmedian(values, 0))
-        spread = np.nan_to_num(np.nanmax(values, 0) - np.nanmin(values, 0))
-        deviation = np.nan_to_num(np.nanstd(values, 0))
-    scale = np.maximum(deviation, spread / 8)
-    still = spread <= 1e-6 * np.maximum(1.0, np.abs(location))
-    scale[still] = 0.1 * np.maximum(1.0, np.abs(location[still]))
+        location, scale = np.nan_to_num(np.nanmean(values, 0)), np.nan_to_num(np.nanstd(values, 0))
+    size = np.maximum(1.0, np.abs(location))
+    still = scale <= 1e-6 * size
+    scale[still] = 0.1 * size[still]
     return location.astype(np.float32), scale.astype(np.float32)
+
+
+def autocorrelation_time(scores: np.ndarray, longest: int) -> float:
+    """How many neighbouring scores (time,) carry what one independent score would: 1 + 2 x the sum of autocorrelations
+    up to the first below 0.05 (NaN breaks are closed up)."""
+    x = scores[np.isfinite(scores)]
+    x = np.minimum(x, np.quantile(x, 0.99)) if len(x) else x  # one burst must not set the pace
+    x = x - x.mean() if len(x) else x
+    power = float(x @ x)
+    total = 1.0
+    for lag in range(1, min(longest, len(x) // 4)):
+        rho = float(x[:-lag] @ x[lag:]) / power if power > 0 else 0.0
+        if rho < 0.05:
+            break
+        total += 2 * rho
+    return total
+
+
+def _moving_mean(row: np.ndarray, seen: np.ndarray, width: int) -> np.ndarray:
+    """Centred mean of the seen values within `width` stamps."""
+    before, after = width // 2, width - width // 2
+    sums, counts = (np.concatenate([[0.0], np.cumsum(v)]) for v in (np.where(seen, row, 0.0), seen.astype(float)))
+    at = np.arange(len(row))
+    low, high = np.maximum(at - before, 0), np.minimum(at + after, len(row))
+    return (sums[high] - sums[low]) / np.maximum(counts[high] - counts[low], 1.0)
+
+
+def _trimmed(intervals: list[tuple[int, int]], maps: np.ndarray) -> list[tuple[int, int]]:
+    """Intervals without the margins that are flagged only because a strong fault is near: from the first to the
+    last stamp with a twentieth of the evidence that the oddest stamp has."""
+    cut = []
+    for start, end in intervals:
+        row = np.maximum(np.nan_to_num(maps[start:end]), 0.0).mean(1)
+        at = start + np.flatnonzero(row >= 0.05 * row.max())
+        cut.append((int(at[0]), int(at[-1]) + 1) if row.max() > 0 else (start, end))
+    return cut
 
 
 def _starts(block: Block, window: int, stride: int) -> np.ndarray:
