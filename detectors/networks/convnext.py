@@ -9,14 +9,15 @@ from detectors.networks.time import TimeEmbedding
 
 
 class ConvNeXt(nn.Module):
-    """(n, channel, h, w), time (n,) -> the same shape; pictures above 48 pixels are cut into 4x4 patches."""
+    """(n, channel, h, w), time (n,) -> the same shape. Large maps are cut into patches."""
 
     def __init__(self, shape: tuple[int, ...], width: int, depth: int) -> None:
         super().__init__()
         channels, height, breadth = shape
-        patch = 4 if height > 48 else 1
+        patch = patch_of(shape)
         self.inward = nn.Conv2d(channels, width, patch, stride=patch)
-        self.outward = nn.Sequential(nn.Conv2d(width, channels * patch * patch, 1), nn.PixelShuffle(patch))
+        last = nn.Conv2d(width, channels * patch * patch, 1)
+        self.outward = nn.Sequential(last, nn.PixelShuffle(patch))
         self.place = nn.Parameter(torch.zeros(1, width, height // patch, breadth // patch))
         self.time = TimeEmbedding(width)
         self.blocks = nn.ModuleList(
@@ -26,10 +27,17 @@ class ConvNeXt(nn.Module):
             )
             for _ in range(depth)
         )
-        nn.init.zeros_(self.outward[0].weight)
+        nn.init.zeros_(last.weight)
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         h, when = self.inward(x) + self.place, self.time(time)[:, :, None, None]
         for block in self.blocks:
             h = h + block(h + when)
         return self.outward(h)
+
+
+def patch_of(shape: tuple[int, ...]) -> int:
+    """Side of the patches an item is cut into: 4 for pixels, 2 for feature maps of more than 2,304 cells, else 1."""
+    channels, height, breadth = shape
+    wanted = 1 if height * breadth <= 48 * 48 else 4 if channels <= 4 else 2
+    return wanted if height % wanted == 0 and breadth % wanted == 0 else 1

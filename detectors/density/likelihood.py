@@ -1,0 +1,56 @@
+"""Diffusion likelihood: the denoising error, summed over signal-to-noise ratios, is a negative log-likelihood."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from detectors.denoiser import DenoisingMethod, GaussianDenoiser
+from detectors.errors import AnomalyError
+from detectors.method import Space
+
+
+class Likelihood(DenoisingMethod):
+    """I-MMSE likelihood (Guo et al. 2005; Kong et al., ICLR 2023; the weights of Kingma et al. 2021) without noise.
+
+    -log p(x) is, up to a constant, half the integral over the signal-to-noise ratio s of E|x - x0(x_s, s)|^2. Here x is
+    scaled to each level without adding noise and denoised in one call; the integral runs from 0 to `snr`. For the
+    Gaussian denoiser it has a closed form, (x - mu)^T (C + I / snr)^-1 (x - mu): PaDiM's distance is the diffusion
+    likelihood of Gaussian cells. Map: the root of the integral at each cell; deterministic. It is not set against how
+    normals fare at a place: the covariance has done that.
+    Settings: snr (where the integral ends: larger looks at finer, rarer directions), levels (of a learned denoiser).
+    Calls a sample: 0 (Gaussian) or `levels`. Choose it for pictures of parts that always lie alike.
+    """
+
+    name = "likelihood"
+    modalities = ("image",)
+    defaults = {"denoiser": "gaussian", "shrinkage": 0.001, "snr": 30.0, "levels": 6}
+
+    def __init__(self, space: Space, **settings: Any) -> None:
+        super().__init__(space, **settings)
+        if not self.settings["snr"] > 0 or self.settings["levels"] < 2:
+            raise AnomalyError("likelihood needs snr > 0 and at least 2 levels.")
+
+    @property
+    def calls(self) -> int:
+        return self.denoiser.calls * self.settings["levels"]
+
+    def maps(self, x: Tensor) -> Tensor:
+        denoiser = self.denoiser
+        if isinstance(denoiser, GaussianDenoiser):
+            return denoiser.distance(x, self.settings["snr"]).sqrt()
+        total = torch.zeros_like(x[:, :1])
+        for t, weight in self._levels():
+            total += weight * (x - denoiser.one_step(x, t)).square().sum(1, keepdim=True)
+        return total.sqrt()
+
+    def _levels(self) -> list[tuple[int, float]]:
+        """Times with the width of signal-to-noise ratio that each stands for (trapezoids), noisiest first."""
+        diffusion = self.denoiser.diffusion
+        ratios = (diffusion.alpha / diffusion.sigma.clamp_min(1e-6)) ** 2  # falls with t
+        wanted = torch.logspace(-1.5, 0, self.settings["levels"]) * self.settings["snr"]
+        times = [int((ratios - w).abs().argmin()) for w in wanted]
+        edges = torch.cat([torch.zeros(1), (wanted[1:] + wanted[:-1]) / 2, wanted[-1:]])
+        return list(zip(times, (edges[1:] - edges[:-1]).tolist(), strict=True))

@@ -1,0 +1,445 @@
+"""Pictures: files and arrays to cells of features (or of pixels) and back to maps, regions and mended pictures.
+
+Knows pictures, sizes and colours; not methods, thresholds or p-values. Pictures are opened when they are needed and
+let go again, so memory does not grow with their number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from detectors.data import open_image, read_source
+from detectors.detection import Part
+from detectors.errors import AnomalyError
+from detectors.localization import image_regions, regions_mask
+from detectors.method import Space
+from detectors.modalities.base import Event, Items, Modality
+from detectors.networks.backbone import Backbone, from_description, load_backbone
+from detectors.readers.images import looks_like_mask
+from detectors.repair import mend
+from detectors.training import Run
+
+PATCH = 4  # pixel space: a cell is 4x4 pixels in the cosine basis, so a cell's numbers are its grey, slopes, grain
+SMALLEST = 8  # pixels a side
+CACHED = 256  # encoded pictures kept with opened samples
+LEARN_FROM = 120  # pictures that the feature basis is learned from
+GALLERY = 64  # normals kept as pictures, for counterfactuals in feature space
+COLOUR_TOLERANCE = 12  # grey pictures saved as colour JPEG differ by less between channels
+
+
+@dataclass
+class Pictures:
+    """Opened samples: where they are, their sizes (h, w), and the last encodings."""
+
+    sources: list[Any]  # Path or uint8 array
+    sizes: list[tuple[int, int]]
+    cache: dict[int, Tensor] = field(default_factory=dict)
+
+
+class ImageModality(Modality):
+    """Pictures of any sizes, brought to one size; maps and regions come back in each picture's own pixels.
+
+    Settings: backbone (folder or hub id of a transformers vision model; None: pixel space); size (side in pixels of
+    the square whose area the model sees, the aspect follows the normals'; None: 256 with a backbone, 96 without);
+    components (principal components kept of the stacked features); layers (hidden states to read; None: by stride);
+    aligned (whether a place means the same in every picture; None: found out from the normals).
+    Grey pictures are read as colour by a detector of colour pictures; colour pictures given to a detector of grey ones
+    are an error. Transparent parts are laid on white, 16-bit values scaled to 8.
+    """
+
+    name = "image"
+    defaults: ClassVar[Mapping[str, Any]] = {
+        "backbone": None,
+        "size": None,
+        "components": 128,
+        "layers": None,
+        "aligned": None,
+    }
+    batch_size = 16
+    min_normals = 4
+
+    center: Tensor  # (channel,) of raw features
+    basis: Tensor  # (channel, component), scaled to about unit variance
+    gallery: Tensor  # (m, h, w[, 3]) uint8 normals at model size
+    gallery_x: Tensor  # (m, component, h', w') their encodings
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.size: tuple[int, int] = (0, 0)  # (h, w) that the model sees; (0, 0) before fit
+        self.colour = True
+        self.aligned = True
+        self.backbone: Backbone | None = None
+        size = self.settings["size"]
+        if size is not None and not 32 <= size <= 2048:
+            raise AnomalyError(f"size={size} must lie between 32 and 2048 pixels.")
+
+    # --- samples in ------------------------------------------------------------------------------------------------
+    def open(self, samples: Any) -> Items:
+        if isinstance(samples, str | Path) or (isinstance(samples, np.ndarray) and samples.ndim != 4):
+            source = read_source(samples, "image")
+            sources, names = list(source.samples), source.names
+        else:
+            sources, names = list(samples), None
+        if names is None:
+            names = [s.name if isinstance(s, Path) else Path(s).name if isinstance(s, str) else f"image {i}"
+                     for i, s in enumerate(sources)]  # fmt: skip
+        pictures = Pictures(
+            [s if isinstance(s, np.ndarray) else Path(s) for s in sources],
+            [_size(s, name) for s, name in zip(sources, names, strict=True)],
+        )
+        return Items(pictures, len(sources), len(sources), names)
+
+    def select(self, items: Items, samples: Sequence[int]) -> Items:
+        data: Pictures = items.data
+        chosen = list(samples)
+        cache = {new: data.cache[old] for new, old in enumerate(chosen) if old in data.cache}
+        part = Pictures([data.sources[i] for i in chosen], [data.sizes[i] for i in chosen], cache)
+        names = None if items.names is None else [items.names[i] for i in chosen]
+        return Items(part, len(chosen), len(chosen), names)
+
+    def picture(self, items: Items, row: int) -> np.ndarray:
+        """One picture as uint8, (h, w) or (h, w, 3). Raises AnomalyError for a mask and for what cannot be read."""
+        source = items.data.sources[row]
+        picture = open_image(source)
+        name = items.names[row] if items.names is not None else str(row)
+        if looks_like_mask(picture, source if isinstance(source, Path) else None):
+            raise AnomalyError(f"The image {name!r} looks like a mask: it holds only black and white. Leave it out.")
+        return picture
+
+    def _seen(self, items: Items, row: int) -> np.ndarray:
+        """The picture at model size, with the colours of the fit: (h, w, 1 or 3) uint8."""
+        picture = self.picture(items, row)
+        if picture.ndim == 3 and not self.colour:
+            if _spread(picture) > COLOUR_TOLERANCE:
+                raise AnomalyError(
+                    f"The image {items.names[row] if items.names else row!r} has colours, but the detector was fitted "
+                    "on grey pictures; convert it to grey or fit on colour pictures."
+                )
+            picture = np.asarray(Image.fromarray(picture).convert("L"))
+        if picture.ndim == 2 and self.colour:
+            picture = np.repeat(picture[..., None], 3, axis=2)
+        return _resized(picture, self.size).reshape(*self.size, -1)
+
+    def split(self, items: Items, generator: torch.Generator) -> tuple[list[int], list[int]]:
+        """A fifth, at least 20 of 40: below 20 held-out pictures no p-value goes under 1 / (m + 1)."""
+        order = torch.randperm(len(items), generator=generator).tolist()
+        held = min(len(items) // 2, max(20, len(items) // 5))
+        return sorted(order[held:]), sorted(order[:held])
+
+    def fit(self, items: Items, rows: Sequence[int], run: Run) -> None:
+        data: Pictures = items.data
+        data.cache.clear()
+        rows = list(rows)
+        self.colour = any(
+            (p := self.picture(items, r)).ndim == 3 and _spread(p) > COLOUR_TOLERANCE
+            for r in rows[:: len(rows) // 20 + 1]
+        )
+        name = self.settings["backbone"]
+        self.backbone = load_backbone(str(name)) if name is not None else None
+        self.size = self._choose_size([data.sizes[r] for r in rows])
+        if self.backbone is not None:
+            self.backbone.layers = list(self.settings["layers"] or [])
+            self.backbone.choose_layers(*self.size)
+        self._learn_basis(items, rows, run)
+        self._judge_alignment(items, rows)
+        self._fill_gallery(items, rows)
+        run.progress(1.0, "learning the features")
+
+    def _choose_size(self, sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+        """(h, w) of the usual aspect and the wanted area, in whole cells."""
+        side = self.settings["size"] or (256 if self.backbone is not None else 96)
+        multiple = self.backbone.multiple if self.backbone is not None else PATCH
+        aspect = float(np.exp(np.median([np.log(h / w) for h, w in sizes])))
+        aspect = 1.0 if 0.85 < aspect < 1.18 else min(max(aspect, 0.2), 5.0)
+        height, width = (max(1, round(side * f / multiple)) * multiple for f in (aspect**0.5, aspect**-0.5))
+        return height, width
+
+    def _learn_basis(self, items: Items, rows: Sequence[int], run: Run) -> None:
+        """Principal components of the features, all divided by one number: directions keep their relative weight."""
+        chosen = rows[:: -(-len(rows) // LEARN_FROM)]
+        total: Any = 0.0
+        square: Any = 0.0
+        count = 0
+        for first in range(0, len(chosen), self.batch_size):
+            raw = self._raw(items, chosen[first : first + self.batch_size])
+            points = raw.permute(0, 2, 3, 1).reshape(-1, raw.shape[1]).double()
+            total, square, count = total + points.sum(0), square + points.T @ points, count + len(points)
+            run.progress(0.9 * first / len(chosen), "learning the features")
+        mean = total / count
+        covariance = square / count - mean[:, None] * mean
+        values, vectors = torch.linalg.eigh(covariance)
+        keep = min(self.settings["components"], len(values)) if self.backbone is not None else len(values)
+        if self.backbone is None:  # an orthonormal basis already: white noise on cells is white noise on pixels
+            vectors, values = torch.eye(len(mean), dtype=torch.float64), covariance.diagonal()
+        vectors = vectors.flip(1)[:, :keep] if self.backbone is not None else vectors
+        scale = values.clamp_min(0).sort(descending=True).values[:keep].mean().sqrt()
+        if not scale > 0:
+            raise AnomalyError("All normal images are one even colour; there is nothing to learn from them.")
+        self.learn(center=mean.float(), basis=(vectors / scale).float())
+
+    def _judge_alignment(self, items: Items, rows: Sequence[int]) -> None:
+        """Pictures are aligned where the mean over pictures explains a fair part of the variance of cells."""
+        if self.settings["aligned"] is not None:
+            self.aligned = bool(self.settings["aligned"])
+            return
+        chosen = rows[:: -(-len(rows) // LEARN_FROM)]
+        total: Any = 0.0
+        square = 0.0
+        for first in range(0, len(chosen), self.batch_size):
+            x = self.encode(items, chosen[first : first + self.batch_size])
+            total, square = total + x.sum(0), square + float((x**2).sum())
+        mean = total / len(chosen)
+        explained = float((mean**2).sum()) / max(square / len(chosen), 1e-9)
+        chance = 1 / len(chosen)  # what the mean of that many unrelated pictures explains
+        self.aligned = len(rows) >= 16 and explained > 0.1 + 2 * chance
+
+    def _fill_gallery(self, items: Items, rows: Sequence[int]) -> None:
+        if self.backbone is None:
+            return
+        chosen = rows[:: -(-len(rows) // GALLERY)]
+        pictures = np.stack([self._seen(items, r) for r in chosen])
+        self.learn(gallery=torch.from_numpy(pictures))
+        encoded = [self.encode(items, chosen[i : i + self.batch_size]) for i in range(0, len(chosen), self.batch_size)]
+        self.learn(gallery_x=torch.cat(encoded).half())
+
+    @property
+    def space(self) -> Space:
+        height, width = self.size
+        grid = self.backbone.grid(height, width) if self.backbone is not None else (height // PATCH, width // PATCH)
+        return Space("image", (self.basis.shape[1], *grid), self.aligned)
+
+    def _raw(self, items: Items, rows: Sequence[int]) -> Tensor:
+        """Features before the change of basis: (len(rows), channel, h', w')."""
+        seen = torch.from_numpy(np.stack([self._seen(items, r) for r in rows])).permute(0, 3, 1, 2)
+        pictures = seen.float() / 255
+        if self.backbone is None:
+            return _to_cells(pictures)
+        device = next(self.backbone.parameters()).device
+        return self.backbone(pictures.expand(-1, 3, -1, -1).to(device)).cpu()
+
+    def encode(self, items: Items, rows: Sequence[int]) -> Tensor:
+        data: Pictures = items.data
+        missing = [r for r in rows if r not in data.cache]
+        fresh: dict[int, Tensor] = {}
+        if missing:
+            raw = self._raw(items, missing) - self.center.cpu().view(1, -1, 1, 1)
+            x = torch.einsum("nchw,cd->ndhw", raw, self.basis.cpu()).contiguous()
+            fresh = dict(zip(missing, x, strict=True))
+        out = torch.stack([fresh[r] if r in fresh else data.cache[r] for r in rows])
+        for row, one in fresh.items():
+            if len(data.cache) < CACHED:
+                data.cache[row] = one.clone()
+        return out
+
+    # --- maps out --------------------------------------------------------------------------------------------------
+    def assemble(self, batches: Iterable[Tensor], items: Items, rows: Sequence[int]) -> np.ndarray:
+        maps = [batch.sum(1) for batch in batches]
+        grid = self.space.shape[1:]
+        return torch.cat(maps).numpy() if maps else np.zeros((0, *grid), np.float32)
+
+    def score(self, maps: np.ndarray) -> np.ndarray:
+        """Mean of the highest hundredth of cells, at least five."""
+        if not len(maps):
+            return np.zeros(0)
+        flat = maps.reshape(len(maps), -1)
+        top = min(flat.shape[1], max(5, flat.shape[1] // 100))
+        return np.sort(flat, axis=1)[:, -top:].mean(1).astype(np.float64)
+
+    def level(self, maps: np.ndarray) -> float:
+        """What the highest cell of four in five held-out normals stays below."""
+        return float(np.quantile(maps.reshape(len(maps), -1).max(1), 0.8))
+
+    def full_maps(self, maps: np.ndarray, items: Items) -> list[np.ndarray]:
+        return [_enlarged(m, size) for m, size in zip(maps, items.data.sizes, strict=True)]
+
+    # --- places and normal versions ---------------------------------------------------------------------------------
+    def events(self, flags: np.ndarray, scores: np.ndarray, maps: np.ndarray, items: Items) -> list[Event]:
+        found = []
+        for index in np.flatnonzero(flags).tolist():
+            full = _enlarged(maps[index], items.data.sizes[index])
+            name = items.names[index] if items.names is not None else str(index)
+            found.append(Event(name, index, index, full, image_regions(full)))
+        return found
+
+    def where(self, maps: np.ndarray, items: Items) -> list[np.ndarray]:
+        masks = []
+        for cells, (height, width) in zip(maps, items.data.sizes, strict=True):
+            regions = image_regions(_enlarged(cells, (height, width)))
+            margin = max(1, round(0.5 * height / cells.shape[0]))
+            masks.append(regions_mask(regions, height, width, margin))
+        return masks
+
+    def holes(self, where: Any, items: Items, rows: Sequence[int]) -> Tensor:
+        self._check_masks(where, items)
+        grid = self.space.shape[1:]
+        return torch.stack([_cells_touched(np.asarray(where[r], bool), grid) for r in rows])[:, None]
+
+    def _check_masks(self, where: Any, items: Items) -> None:
+        if isinstance(where, np.ndarray) and where.ndim == 2:
+            where = [where]
+        if len(where) != len(items):
+            raise AnomalyError(f"There are {len(items)} images but {len(where)} masks; give one mask an image.")
+        for row, (mask, size) in enumerate(zip(where, items.data.sizes, strict=True)):
+            if np.shape(mask) != size:
+                raise AnomalyError(
+                    f"The mask of image {row} has shape {np.shape(mask)}; "
+                    f"its image has {size[0]} rows of {size[1]} pixels."
+                )
+
+    def decode(self, batches: Iterable[Tensor], items: Items, where: Any) -> list[np.ndarray]:
+        """Mended pictures: feature space takes the pixels of the remembered normal that is nearest, inside the masks,
+        to what the diffusion model expects there; pixel space has the pixels themselves."""
+        mended = []
+        for row, x in enumerate(x for batch in batches for x in batch.float()):
+            mask = np.asarray(where[row], bool)
+            picture = self.picture(items, row)
+            if not mask.any():
+                mended.append(picture.copy())
+                continue
+            content = self._pixels(x, _cells_touched(mask, self.space.shape[1:]))
+            content = _resized(content, mask.shape)
+            if picture.ndim == 2 and content.ndim == 3:
+                content = content.mean(2).round().astype(np.uint8)
+            if picture.ndim == 3 and content.ndim == 2:
+                content = np.repeat(content[..., None], 3, axis=2)
+            mended.append(mend(picture, content, mask))
+        return mended
+
+    def _pixels(self, x: Tensor, hole: Tensor) -> np.ndarray:
+        """x (component, h', w') as a uint8 picture at model size."""
+        if self.backbone is not None:
+            distance = ((self.gallery_x.float() - x) ** 2 * hole).flatten(1).sum(1)
+            return self.gallery[int(distance.argmin())].numpy().squeeze()
+        cells = torch.einsum("dhw,cd->chw", x, torch.linalg.pinv(self.basis).T) + self.center.view(-1, 1, 1)
+        picture = _from_cells(cells[None])[0].clamp(0, 1) * 255
+        return picture.permute(1, 2, 0).round().byte().numpy().squeeze()
+
+    def describe(self, event: Event, items: Items, expected: Any) -> tuple[tuple[Part, ...], np.ndarray]:
+        """Regions as parts, in mean grey levels 0..255; the signature tells how the odd cells look and where they lie."""
+        before, after = self.picture(items, event.index), expected[event.index]
+        parts = []
+        for region in event.regions:
+            if region.box is None or region.mask is None:
+                continue
+            left, top, right, bottom = region.box
+            grey = [float(_grey(p[top:bottom, left:right])[region.mask].mean()) for p in (before, after)]
+            parts.append(Part(region.name, min(1.0, region.share), round(grey[0], 2), round(grey[1], 2)))
+        return tuple(parts), self._signature(event, items, after)
+
+    def _signature(self, event: Event, items: Items, after: np.ndarray) -> np.ndarray:
+        """Mean change of features in the odd cells, beside the shape and place of the first region: (k,) float32."""
+        x = self.encode(items, [event.index])[0]
+        mended = Items(Pictures([after], [after.shape[:2]]), 1, 1, ["mended"])
+        change = x - self.encode(mended, [0])[0]
+        mask = regions_mask(event.regions, *event.map.shape)
+        hole = _cells_touched(mask, self.space.shape[1:])
+        look = change[:, hole].mean(1)
+        look = look / look.norm().clamp_min(1e-6)
+        left, top, right, bottom = event.regions[0].box or (0, 0, 1, 1)
+        height, width = event.map.shape
+        place = [(left + right) / width - 1, (top + bottom) / height - 1]
+        shape = [np.log(max(1, mask.sum()) / mask.size) / 10, np.log((right - left) / max(1, bottom - top)) / 3]
+        return np.concatenate([look.numpy(), 0.3 * np.array(place + shape)]).astype(np.float32)
+
+    # --- saving ----------------------------------------------------------------------------------------------------
+    def config(self) -> dict[str, Any]:
+        return {
+            "input_size": list(self.size),
+            "colour": self.colour,
+            "aligned": self.aligned,
+            "features": self.backbone.describe() if self.backbone is not None else None,
+        }
+
+    def restore(self, config: Mapping[str, Any]) -> None:
+        height, width = config["input_size"]
+        self.size, self.colour, self.aligned = (int(height), int(width)), config["colour"], config["aligned"]
+        self.backbone = from_description(config["features"]) if config["features"] else None
+
+
+def _size(source: Any, name: str) -> tuple[int, int]:
+    """(h, w) of a picture, from its header."""
+    if isinstance(source, np.ndarray):
+        shape = open_image(source).shape
+        size = (shape[0], shape[1])
+    elif isinstance(source, str | Path):
+        size = _header_size(Path(source))
+    else:
+        raise AnomalyError(
+            f"The image {name!r} is a {type(source).__name__}; give paths or arrays (height, width[, 3])."
+        )
+    if min(size) < SMALLEST:
+        raise AnomalyError(f"The image {name!r} is only {size[1]} x {size[0]} pixels; at least 8 x 8 are needed.")
+    return size
+
+
+def _header_size(path: Path) -> tuple[int, int]:
+    try:
+        with Image.open(path) as image:
+            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            width, height = image.size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        shape = open_image(path).shape  # says in words what is wrong
+        return shape[0], shape[1]
+    return (width, height) if turned else (height, width)
+
+
+def _spread(picture: np.ndarray) -> int:
+    """How far the colour channels of a picture are apart, but for a few pixels."""
+    if picture.ndim == 2:
+        return 0
+    sample = picture[:: max(1, picture.shape[0] // 128), :: max(1, picture.shape[1] // 128)].astype(np.int16)
+    return int(np.quantile(sample.max(2) - sample.min(2), 0.995))
+
+
+def _resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    if picture.shape[:2] == tuple(size):
+        return picture
+    return np.asarray(Image.fromarray(picture).resize((size[1], size[0]), Image.Resampling.BICUBIC))
+
+
+def _enlarged(map_: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A cell map (h', w') at a picture's own size."""
+    tensor = torch.from_numpy(np.ascontiguousarray(map_, np.float32))[None, None]
+    return F.interpolate(tensor, size=tuple(size), mode="bilinear", align_corners=False)[0, 0].numpy()
+
+
+def _cells_touched(mask: np.ndarray, grid: Sequence[int]) -> Tensor:
+    """(h', w') bool: cells that hold a masked pixel."""
+    return F.adaptive_max_pool2d(torch.from_numpy(mask).float()[None], (grid[0], grid[1]))[0] > 0
+
+
+def _grey(picture: np.ndarray) -> np.ndarray:
+    return picture.astype(np.float64) if picture.ndim == 2 else picture @ np.array([0.299, 0.587, 0.114])
+
+
+def _cosines() -> Tensor:
+    """(PATCH, PATCH) orthonormal cosine basis, a row a wave."""
+    k, i = torch.meshgrid(torch.arange(PATCH), torch.arange(PATCH), indexing="ij")
+    basis = torch.cos(torch.pi * (i + 0.5) * k / PATCH) * (2 / PATCH) ** 0.5
+    basis[0] /= 2**0.5
+    return basis
+
+
+def _to_cells(pictures: Tensor) -> Tensor:
+    """(n, c, h, w) -> (n, c * PATCH^2, h / PATCH, w / PATCH), orthonormal."""
+    n, c, h, w = pictures.shape
+    blocks = pictures.view(n, c, h // PATCH, PATCH, w // PATCH, PATCH)
+    waves = torch.einsum("ncapbq,kp,lq->ncklab", blocks, _cosines(), _cosines())
+    return waves.reshape(n, c * PATCH * PATCH, h // PATCH, w // PATCH)
+
+
+def _from_cells(cells: Tensor) -> Tensor:
+    """The inverse of `_to_cells`."""
+    n, d, a, b = cells.shape
+    waves = cells.view(n, d // PATCH**2, PATCH, PATCH, a, b)
+    blocks = torch.einsum("ncklab,kp,lq->ncapbq", waves, _cosines(), _cosines())
+    return blocks.reshape(n, d // PATCH**2, a * PATCH, b * PATCH)
