@@ -59,7 +59,7 @@ class DiffusionTime(Method):
             outputs = self.settings["bins"] if self.settings["form"] == "categorical" else 1
             self.network = TimeNet(self.space.shape, self.settings["width"], outputs)
             if len(self.space.shape) == 3:  # the layout of training, so that loaded weights round the same
-                self.network.to(memory_format=torch.channels_last)
+                self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def fit(self, x: Tensor, run: Run) -> None:
         self.build()

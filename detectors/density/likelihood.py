@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from detectors.denoiser import DenoisingMethod, GaussianDenoiser
+from detectors.denoiser import CorrectedDenoiser, DenoisingMethod, GaussianDenoiser
 from detectors.errors import AnomalyError
 from detectors.method import Space
 
@@ -20,13 +20,14 @@ class Likelihood(DenoisingMethod):
     Gaussian denoiser it has a closed form, (x - mu)^T (C + I / snr)^-1 (x - mu): PaDiM's distance is the diffusion
     likelihood of Gaussian cells. Map: the root of the integral at each cell; deterministic. It is not set against how
     normals fare at a place: the covariance has done that.
-    Settings: snr (where the integral ends: larger looks at finer, rarer directions), levels (of a learned denoiser).
+    Settings: snr (where the integral ends: larger looks at finer, rarer directions), levels (of a learned denoiser),
+    exact (of denoiser "corrected" use the Gaussian alone, in closed form).
     Calls a sample: 0 (Gaussian) or `levels`. Choose it for pictures of parts that always lie alike.
     """
 
     name = "likelihood"
     modalities = ("image",)
-    defaults = {"denoiser": "gaussian", "shrinkage": 0.001, "snr": 30.0, "levels": 6}
+    defaults = {"denoiser": "gaussian", "shrinkage": 0.001, "snr": 30.0, "levels": 3, "exact": False}
 
     def __init__(self, space: Space, **settings: Any) -> None:
         super().__init__(space, **settings)
@@ -34,13 +35,22 @@ class Likelihood(DenoisingMethod):
             raise AnomalyError("likelihood needs snr > 0 and at least 2 levels.")
 
     @property
+    def closed_form(self) -> GaussianDenoiser | None:
+        """The Gaussian whose integral is taken in closed form, if one is."""
+        denoiser = self.denoiser
+        if isinstance(denoiser, CorrectedDenoiser) and self.settings["exact"]:
+            denoiser = denoiser.gaussian
+        return denoiser if isinstance(denoiser, GaussianDenoiser) else None
+
+    @property
     def calls(self) -> int:
-        return self.denoiser.calls * self.settings["levels"]
+        return 0 if self.closed_form else self.denoiser.calls * self.settings["levels"]
 
     def maps(self, x: Tensor) -> Tensor:
+        gaussian = self.closed_form
+        if gaussian is not None:
+            return gaussian.distance(x, self.settings["snr"]).sqrt()
         denoiser = self.denoiser
-        if isinstance(denoiser, GaussianDenoiser):
-            return denoiser.distance(x, self.settings["snr"]).sqrt()
         total = torch.zeros_like(x[:, :1])
         for t, weight in self._levels():
             total += weight * (x - denoiser.one_step(x, t)).square().sum(1, keepdim=True)

@@ -324,7 +324,7 @@ class ImageModality(Modality):
         return picture.permute(1, 2, 0).round().byte().numpy().squeeze()
 
     def describe(self, event: Event, items: Items, expected: Any) -> tuple[tuple[Part, ...], np.ndarray]:
-        """Regions as parts, in mean grey levels 0..255; the signature tells how the odd cells look and where they lie."""
+        """Regions as parts, in mean grey levels 0..255; the signature tells how odd cells look, and where."""
         before, after = self.picture(items, event.index), expected[event.index]
         parts = []
         for region in event.regions:
