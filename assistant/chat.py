@@ -18,7 +18,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before the import: Gradio lo
 import gradio as gr
 
 from assistant.chat_data import data_tab, runs_table
-from assistant.chat_page import Page, Session, told
+from assistant.chat_page import Page, told
 from assistant.chat_view import view
 from assistant.pipeline import Workspace
 from detectors.errors import AnomalyError
@@ -41,7 +41,7 @@ element.addEventListener('click', (event) => {
   element.querySelectorAll('[aria-current]').forEach((other) => other.removeAttribute('aria-current'));
   card.setAttribute('aria-current', 'true');
   document.dispatchEvent(new Event('finding-opened'));
-  trigger('click', { finding: card.dataset.finding });
+  trigger('click', { finding: card.dataset.finding, pick: performance.now() });
 });"""
 _HEAD_JS = """
 element.addEventListener('click', (event) => {
@@ -59,9 +59,7 @@ element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-ask]');
   if (button) trigger('select', { ask: button.dataset.ask });
 });"""
-_DOWNLOAD_JS = (
-    "() => setTimeout(() => document.querySelector('#report-file a, #report-file button, a#report-file')?.click(), 150)"
-)
+_DOWNLOAD_JS = "() => { setTimeout(() => document.getElementById('report-file')?.click(), 150); }"
 
 
 def build(workspace: Workspace, llm: str = "narrator", local_paths: bool = True) -> gr.Blocks:
@@ -69,7 +67,7 @@ def build(workspace: Workspace, llm: str = "narrator", local_paths: bool = True)
     page = Page(workspace, llm)
     name = hashlib.sha256(str(workspace.store.root).encode()).hexdigest()[:16]
     with gr.Blocks(title="Anomaly assistant", analytics_enabled=False, fill_width=True) as blocks:
-        session = gr.State(Session())
+        session = gr.State(None)  # a `Session`, made when the page opens
         kept = gr.BrowserState({"threads": []}, storage_key=f"anomaly-{name}", secret=name)
         own("", "top", value=view("top", str(workspace.store.root)))
         with gr.Tabs(elem_id="page-tabs") as tabs:
@@ -140,9 +138,8 @@ def wire(page: Page, blocks: gr.Blocks, session: gr.State, kept: gr.BrowserState
     parts["filters"].submit(page.filtered, session, queue, **_QUIET, **quick).then(**expected)
     parts["queue"].click(page.picked, session, queue, **_QUIET, **quick).then(**expected)
     parts["head"].click(page.labelled, session, [session, parts["queue"], parts["head"]], **_QUIET)
-    parts["head"].submit(page.report, session, parts["report"], api_visibility="private").then(
-        js=_DOWNLOAD_JS, **_QUIET
-    )
+    written = parts["head"].submit(page.report, session, parts["report"], api_visibility="private")
+    written.success(None, None, None, js=_DOWNLOAD_JS, **_QUIET)
     cited = [session, parts["drawer"], parts["filters"], parts["queue"], *hand]
     parts["bridge"].select(page.cited, session, cited, **_QUIET, **quick).then(**expected)
     parts["bridge"].clear(lambda: "", None, parts["drawer"], **_QUIET)
@@ -182,6 +179,26 @@ def options() -> dict[str, Any]:
     }  # fmt: skip
 
 
+def start(
+    workspace: Workspace, llm: str = "narrator", host: str = "127.0.0.1", port: int = 7860, open_browser: bool = False
+) -> tuple[gr.Blocks, str]:
+    """Serve the page in threads of their own; the blocks (to be closed) and the address are given back.
+
+    Args:
+        host: 127.0.0.1 shows the page to this machine alone; elsewhere, readers may not name paths of this machine.
+
+    Raises:
+        AnomalyError: the port is in use, the address is not one of this machine's, or the language model is not known.
+    """
+    check_port(host, port)
+    blocks = build(workspace, llm, local_paths=is_loopback(host))
+    blocks.queue(default_concurrency_limit=8, max_size=256)
+    _, address, _ = blocks.launch(
+        server_name=host, server_port=port, inbrowser=open_browser, prevent_thread_lock=True, **options()
+    )
+    return blocks, str(address)
+
+
 def serve(
     workspace: Workspace,
     llm: str = "narrator",
@@ -190,23 +207,11 @@ def serve(
     open_browser: bool = False,
     block: bool = True,
 ) -> str:
-    """Serve the page and, unless told otherwise, wait until it is stopped; the address is given back.
-
-    Args:
-        host: 127.0.0.1 shows the page to this machine alone; elsewhere, readers may not name paths of this machine.
-
-    Raises:
-        AnomalyError: the port is in use, or the address is not one of this machine's.
-    """
-    check_port(host, port)
-    blocks = build(workspace, llm, local_paths=is_loopback(host))
-    blocks.queue(default_concurrency_limit=8, max_size=256)
-    _, address, _ = blocks.launch(
-        server_name=host, server_port=port, inbrowser=open_browser, prevent_thread_lock=True, **options()
-    )
+    """Like `start`, and wait until the page is stopped, unless told otherwise; the address is given back."""
+    blocks, address = start(workspace, llm, host, port, open_browser)
     if block:
         blocks.block_thread()
-    return str(address)
+    return address
 
 
 def is_loopback(host: str) -> bool:

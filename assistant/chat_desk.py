@@ -95,7 +95,8 @@ class Desk:
         """The picture of an image finding; for the others what their normal version scores."""
         if finding.modality != "image":
             text, evidence = verdict(finding, explained)
-            return chat_view.view("verdict", f"Nearest normal version: {text}" if text else waiting, evidence)
+            named = "Nearest normal version: " if evidence else ""
+            return chat_view.view("verdict", named + text if text else waiting, evidence)
         source = figures.load_picture(finding.folder / "input.png")
         level = load_map(finding)
         boxes = figures.boxes_of(finding.regions)

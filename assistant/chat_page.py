@@ -7,6 +7,7 @@ Wires the desk (what is read), the talk (what is said) and the views (how it loo
 from __future__ import annotations
 
 import tempfile
+import threading
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -38,6 +39,8 @@ class Session:
     focus: str | None = None
     thread: str = ""
     talk: list[dict[str, Any]] = field(default_factory=list)
+    pick: float = 0.0  # the latest pick that was begun; picks may overtake each other on their way
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
 
 def told(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -145,12 +148,13 @@ class Page:
         if "page" in event._data:
             session.page = int(event._data["page"])
             return (session, self._queue(session)[0], *[gr.skip()] * 4)
-        focus = self.desk.store.finding(str(event._data["finding"])).id
-        session.focus = focus
-        hand = self._hand(session)
-        if session.focus != focus:  # the reader has gone on meanwhile
-            return (gr.skip(),) * 6
-        return (session, gr.skip(), *hand)
+        focus, pick = self.desk.store.finding(str(event._data["finding"])).id, float(event._data.get("pick") or 0.0)
+        session.pick = max(session.pick, pick)
+        with session.lock:
+            if pick < session.pick:  # the reader has gone on meanwhile
+                return (gr.skip(),) * 6
+            session.focus = focus
+            return (session, gr.skip(), *self._hand(session))
 
     @told
     def normal_version(self, session: Session) -> Any:
@@ -213,10 +217,10 @@ class Page:
 
     # --- the talk -------------------------------------------------------------------------------------------------
 
-    def ask(self, question: str, session: Session, kept: dict[str, Any] | None) -> Iterator[tuple[Any, ...]]:
+    def ask(self, question: str, session: Session | None, kept: dict[str, Any] | None) -> Iterator[tuple[Any, ...]]:
         """One question: (box, messages, suggestions, session, kept) as the answer grows."""
         question = question.strip()
-        if not question:
+        if not question or session is None:  # nothing asked, or the page is still opening
             yield (gr.skip(),) * 5
             return
         before = [*session.talk, chat_talk.asked(question)]
@@ -251,7 +255,9 @@ class Page:
         shown = threads if mine else [[session.thread, "New conversation"], *threads]
         return (session, *self._talk(session, shown))
 
-    def offered(self, session: Session, kept: dict[str, Any] | None, event: gr.EventData) -> Iterator[tuple[Any, ...]]:
+    def offered(
+        self, session: Session | None, kept: dict[str, Any] | None, event: gr.EventData
+    ) -> Iterator[tuple[Any, ...]]:
         """A suggested question."""
         yield from self.ask(str(event._data["ask"]), session, kept)
 

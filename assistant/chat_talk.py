@@ -52,7 +52,7 @@ def stream(events: Iterable[Any], picture: Picture) -> Iterator[tuple[list[Messa
                 event.answer,
             )
             return
-        yield [*steps, *([spoken(text)] if text else [])], None
+        yield [*(dict(step) for step in steps), *([spoken(text)] if text else [])], None
 
 
 def retold(exchanges: Sequence[Exchange]) -> list[Message]:

@@ -1,0 +1,299 @@
+"""The page without a browser: what its handlers read, say and refuse. tests/test_browser.py clicks through it."""
+
+from __future__ import annotations
+
+import re
+import socket
+from dataclasses import replace
+from types import SimpleNamespace
+
+import gradio as gr
+import pytest
+from shop import open_shop
+
+from assistant import chat, chat_data, chat_talk, chat_view
+from assistant.agent import Done, StepDone, StepStarted, Token
+from assistant.chat_page import Page, Session, remembered
+from assistant.evidence import Answer, Claim, Evidence, Fact, Step
+from detectors.errors import AnomalyError
+
+EVIL = '<img src=x onerror="alert(1)">{{ 7*7 }}'
+STEP = Step("explain_finding", {"finding": "F1"}, "E1", 0.25, "ok")
+EVIDENCE = Evidence("E1", "explain_finding", {"finding": "F1"}, "ok", [Fact("F1", "sample", EVIL)], ["F1"])
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch):
+    return open_shop(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def page(shop):
+    return Page(shop, "narrator")
+
+
+def event(**data) -> gr.EventData:
+    return gr.EventData(None, data)
+
+
+def opened(page: Page, **query) -> Session:
+    return page.load(None, SimpleNamespace(query_params=query))[0]
+
+
+# --- opening and picking ------------------------------------------------------------------------------------------
+
+
+def test_the_page_opens_with_the_latest_run_and_its_most_unusual_finding(page):
+    session = opened(page)
+    assert session.run == "R3"
+    assert session.focus == page.workspace.store.findings("R3", limit=1)[0].id
+
+
+def test_an_address_can_name_a_finding(page):
+    name = page.workspace.store.findings("R1")[1].id
+    session = opened(page, finding=name)
+    assert (session.run, session.focus) == ("R1", name)
+
+
+def test_an_unknown_finding_in_the_address_is_said_in_one_sentence(page):
+    with pytest.raises(gr.Error, match="There is no finding F999"):
+        opened(page, finding="F999")
+
+
+def test_an_empty_store_says_what_to_do(tmp_path):
+    from assistant.pipeline import Workspace
+    from assistant.store import Store
+
+    page = Page(Workspace(Store.open(tmp_path / "empty")), "narrator")
+    loaded = page.load(None, None)
+    assert loaded[0].focus is None
+    assert "Data tab" in loaded[3]
+
+
+def test_picking_a_card_opens_its_finding(page):
+    session = opened(page, run="R1")
+    name = page.workspace.store.findings("R1")[1].id
+    _, _, head, stage, *_ = page.picked(session, event(finding=name))
+    assert session.focus == name
+    assert name in head
+    assert 'class="heat"' in stage
+
+
+@pytest.mark.parametrize(("run", "shown"), [("R1", "grey observed"), ("R2", "Channels"), ("R3", "Features")])
+def test_every_kind_has_its_own_centre(page, run, shown):
+    *_, plot, parts = page._hand(opened(page, run=run))
+    assert shown in parts
+    assert (plot.visible is True) == (run == "R2")
+
+
+def test_search_and_state_narrow_the_queue(page):
+    session = opened(page, run="R1")
+    queue = page.filtered(session, event(run="R1", search="part_007", state="", order="p_value"))[1]
+    assert queue.count("data-finding") == 1
+    queue = page.filtered(session, event(run="R1", search="", state="confirmed", order="p_value"))[1]
+    assert "No finding matches" in queue
+
+
+def test_a_label_changes_the_state_at_once(page):
+    session = opened(page, run="R1")
+    _, queue, head = page.labelled(session, event(label="normal"))
+    assert page.workspace.store.finding(session.focus).state == "false alarm"
+    assert "false alarm" in queue
+    assert "false alarm" in head
+
+
+def test_the_queue_is_paged_in_the_store(page, monkeypatch):
+    monkeypatch.setattr("assistant.chat_desk.PAGE", 1)
+    session = opened(page, run="R1")
+    queue = page.picked(session, event(page=99))[1]
+    assert queue.count("data-finding") == 1
+    assert session.page == 1  # the last one there is
+
+
+def test_evidence_opens_its_panel_and_its_finding(page):
+    session = opened(page, run="R1")
+    other = page.workspace.store.findings("R1")[1].id
+    evidence = page.desk.explain(other)
+    _, panel, *_ = page.cited(session, event(id=evidence.id))
+    assert f'aria-label="Evidence {evidence.id}"' in panel
+    assert session.focus == other
+
+
+def test_an_overtaken_pick_is_dropped(page):
+    session = opened(page, run="R1")
+    first, second = (f.id for f in page.workspace.store.findings("R1"))
+    page.picked(session, event(finding=second, pick=2.0))
+    assert page.picked(session, event(finding=first, pick=1.0))[0] == gr.skip()
+    assert session.focus == second
+
+
+# --- talking ------------------------------------------------------------------------------------------------------
+
+
+def talk(page: Page, session: Session, question: str, kept=None) -> list[tuple]:
+    return list(page.ask(question, session, kept))
+
+
+def test_an_answer_streams_from_question_to_checked_text(page):
+    session = opened(page, run="R1")
+    *_, last = talk(page, session, "Why is it anomalous?")
+    _, messages, suggestions, _, kept = last
+    assert messages[0]["role"] == "user"
+    assert any(
+        "explain_finding" in message.get("metadata", {}).get("title", "").replace("\\", "") for message in messages
+    )
+    assert re.search(r"\[E\d+\]\(#E\d+\)", messages[-1]["content"])
+    assert "data-ask" in suggestions
+    assert kept["threads"][0] == [session.thread, "Why is it anomalous?"]
+
+
+def test_two_readers_do_not_see_each_other(page):
+    one, two = opened(page, run="R1"), opened(page, run="R2")
+    talk(page, one, "Why is it anomalous?")
+    assert one.thread != two.thread
+    assert two.talk == []
+    assert two.focus != one.focus
+
+
+def test_a_conversation_is_found_again(page):
+    session = opened(page, run="R1")
+    *_, last = talk(page, session, "What was flagged?")
+    again = page.load(last[4], SimpleNamespace(query_params={}))[0]
+    assert again.thread == session.thread
+    assert again.talk[0]["content"].startswith("What was flagged")
+
+
+def test_only_this_browsers_conversations_can_be_opened(page):
+    one, two = opened(page), opened(page)
+    talk(page, one, "What was flagged?")
+    page.conversation(two, {"threads": []}, event(thread=one.thread))
+    assert two.thread != one.thread
+    assert two.talk == []
+
+
+def test_a_conversation_is_called_by_its_first_question():
+    kept = remembered(remembered(None, "a", "first?"), "a", "second?")
+    assert kept == {"threads": [["a", "first?"]]}
+
+
+def test_an_empty_question_asks_nothing(page):
+    assert talk(page, opened(page), "  ") == [(gr.skip(),) * 5]
+
+
+def test_what_goes_wrong_is_said_in_the_talk(page, monkeypatch):
+    def broken(thread):
+        raise AnomalyError("The store is locked by <another> program.")
+
+    session = opened(page)
+    monkeypatch.setattr(page, "assistant", broken)
+    *_, last = talk(page, session, "What was flagged?")
+    assert "locked by &lt;another&gt; program" in last[1][-1]["content"]
+
+
+def test_tool_calls_are_folded_with_arguments_and_time():
+    answer = Answer("F1 is odd [E1].", (Claim("F1 is odd.", ("E1",)),), steps=(STEP,), model="narrator", seconds=0.3)
+    events = [StepStarted("explain_finding", {"finding": "F1"}), StepDone(STEP, EVIDENCE), Token("F1"), Done(answer)]
+    shown = [messages for messages, _ in chat_talk.stream(events, lambda path: "")]
+    assert shown[0][0]["metadata"]["status"] == "pending"
+    folded = shown[-1][0]
+    assert folded["metadata"]["status"] == "done"
+    assert folded["metadata"]["duration"] == 0.25
+    assert 'finding="F1"' in folded["metadata"]["title"]
+    assert "<img" not in folded["content"]
+
+
+def test_removed_statements_and_notices_are_shown():
+    answer = Answer("Nothing.", removed=(Claim(f"It is 3 mm {EVIL}.", ("E1",), "no fact gives 3 mm"),), notices=(EVIL,))
+    said, removed = chat_talk.closing(answer, [])
+    assert "no fact gives 3 mm" in removed["content"]
+    assert removed["metadata"]["title"].startswith("1 statement removed")
+    assert "notice" in said["content"]
+    assert "<img src=x" not in said["content"] + removed["content"]
+
+
+def test_marks_with_several_ids_become_links():
+    assert chat_view.linked("So [E2, E1].") == "So [E2](#E2) [E1](#E1)."
+
+
+# --- names are data -----------------------------------------------------------------------------------------------
+
+
+def test_names_from_data_stay_text_everywhere(page, monkeypatch):
+    store = page.workspace.store
+    known, listed = store.finding, store.findings
+    monkeypatch.setattr(store, "finding", lambda name: replace(known(name), sample=EVIL, note=EVIL))
+    monkeypatch.setattr(store, "findings", lambda *a, **k: [replace(f, sample=EVIL) for f in listed(*a, **k)])
+    session = opened(page, run="R1")
+    hand = page._hand(session)
+    shown = page._queue(session)[0] + hand[0] + hand[1] + hand[3]
+    panel = chat_view.evidence_panel(replace(EVIDENCE, note=EVIL, arguments={"search": EVIL}), [])
+    assert "<img src=x" not in shown + panel
+    assert "&lt;img src=x" in shown
+    assert "&lt;img src=x" in panel
+
+
+def test_a_question_is_shown_as_it_was_typed():
+    assert "<img" not in chat_talk.asked(EVIL)["content"]
+
+
+# --- data in ------------------------------------------------------------------------------------------------------
+
+
+def test_uploads_are_kept_in_the_store(shop, tmp_path):
+    file = tmp_path / "new.csv"
+    file.write_text("a\n1\n")
+    kept = chat_data.chosen_source(shop, [str(file)], "")
+    assert kept.is_relative_to(shop.store.root)
+    assert kept.read_text() == "a\n1\n"
+
+
+def test_several_uploads_are_one_folder(shop, tmp_path):
+    files = [tmp_path / "a.png", tmp_path / "b.png"]
+    for file in files:
+        file.write_bytes(b"x")
+    kept = chat_data.chosen_source(shop, [str(file) for file in files], "")
+    assert sorted(p.name for p in kept.iterdir()) == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize(("files", "path", "told"), [(None, "", "no data yet"), (["x"], "/y", "clear one")])
+def test_data_is_asked_for_in_one_sentence(shop, files, path, told):
+    with pytest.raises(AnomalyError, match=told):
+        chat_data.chosen_source(shop, files, path)
+
+
+def test_readers_from_elsewhere_may_only_choose_models_of_the_store(shop):
+    with pytest.raises(AnomalyError, match="not one of the store's"):
+        chat_data.chosen_model(shop, "/etc", local_paths=False)
+    assert chat_data.chosen_model(shop, "/models/x", local_paths=True) == "/models/x"
+
+
+# --- serving ------------------------------------------------------------------------------------------------------
+
+
+def test_a_port_in_use_is_one_sentence(shop):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(AnomalyError, match="choose another --port"):
+            chat.serve(shop, port=taken.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    ("host", "alone"), [("127.0.0.1", True), ("localhost", True), ("::1", True), ("0.0.0.0", False)]
+)
+def test_only_loopback_reaches_this_machine_alone(host, alone):
+    assert chat.is_loopback(host) is alone
+
+
+def test_nothing_is_served_from_the_disk_and_nothing_is_sent_out():
+    served = chat.options()
+    assert served["allowed_paths"] == []
+    assert served["enable_monitoring"] is False
+    assert served["share"] is False
+    assert "http" not in re.sub(r"xmlns='http://www\.w3\.org/2000/svg'", "", served["css"])
+
+
+def test_no_handler_is_offered_to_other_programs(shop):
+    blocks = chat.build(shop)
+    assert blocks.analytics_enabled is False
+    assert {function.api_visibility for function in blocks.fns.values()} == {"private"}
