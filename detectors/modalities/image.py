@@ -93,7 +93,7 @@ class ImageModality(Modality):
             names = [s.name if isinstance(s, Path) else Path(s).name if isinstance(s, str) else f"image {i}"
                      for i, s in enumerate(sources)]  # fmt: skip
         pictures = Pictures(
-            [s if isinstance(s, np.ndarray) else Path(s) for s in sources],
+            [Path(s) if isinstance(s, str) else s for s in sources],
             [_size(s, name) for s, name in zip(sources, names, strict=True)],
         )
         return Items(pictures, len(sources), len(sources), names)
@@ -182,7 +182,7 @@ class ImageModality(Modality):
             vectors, values = torch.eye(len(mean), dtype=torch.float64), covariance.diagonal()
         vectors = vectors.flip(1)[:, :keep] if self.backbone is not None else vectors
         scale = values.clamp_min(0).sort(descending=True).values[:keep].mean().sqrt()
-        if not scale > 0:
+        if not scale > 1e-4:
             raise AnomalyError("All normal images are one even colour; there is nothing to learn from them.")
         self.learn(center=mean.float(), basis=(vectors / scale).float())
 

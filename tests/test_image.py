@@ -1,0 +1,199 @@
+"""Pictures in, regions and mended pictures out: sizes, colours, bad input, backbones."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from conftest import tiny_picture
+from PIL import Image
+
+from detectors import AnomalyError, load_detector, make_detector
+from detectors.modalities.image import _from_cells, _to_cells
+from detectors.repair import mend
+
+
+def pictures(count: int, seed: int = 0, size: int = 48) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return [tiny_picture(rng, size) for _ in range(count)]
+
+
+def blotted(picture: np.ndarray, box=(14, 12, 26, 24)) -> np.ndarray:
+    left, top, right, bottom = box
+    out = picture.copy()
+    out[top:bottom, left:right] = 25
+    return out
+
+
+@cache
+def pixel_detector():
+    return make_detector("image", "likelihood", size=48, device="cpu").fit(pictures(60))
+
+
+@pytest.fixture(scope="session")
+def tiny_backbone(tmp_path_factory):
+    """An untrained ResNet of a few thousand weights, saved as transformers saves models."""
+    from transformers import ResNetConfig, ResNetModel
+
+    torch.manual_seed(0)
+    config = ResNetConfig(embedding_size=8, hidden_sizes=[8, 12, 16], depths=[1, 1, 1], layer_type="basic")
+    folder = tmp_path_factory.mktemp("backbone")
+    ResNetModel(config).save_pretrained(folder)
+    return folder
+
+
+def test_cells_of_pixels_are_an_orthonormal_view_of_the_picture():
+    picture = torch.rand(2, 3, 16, 24)
+    cells = _to_cells(picture)
+    assert cells.shape == (2, 48, 4, 6)
+    assert torch.allclose(_from_cells(cells), picture, atol=1e-5)
+    assert cells.square().sum() == pytest.approx(float(picture.square().sum()), rel=1e-5)
+
+
+def test_a_blot_is_flagged_and_its_region_covers_it():
+    odd = blotted(pictures(1, seed=5)[0])
+    (found,) = pixel_detector().detect([odd], alpha=0.05)
+    left, top, right, bottom = found.regions[0].box
+    assert left < 20 < right
+    assert top < 18 < bottom
+    assert found.regions[0].position == "centre"
+    assert found.map.shape == (48, 48)
+    assert found.parts[0].observed < found.parts[0].expected
+    assert 0 < sum(part.share for part in found.parts) <= 1
+
+
+def test_normal_pictures_are_mostly_left_alone():
+    p = pixel_detector().p_value(pictures(40, seed=7))
+    assert (p <= 0.05).mean() < 0.2
+
+
+def test_maps_come_back_in_each_picture_s_own_size():
+    small, large = pictures(1, seed=1)[0], np.asarray(Image.fromarray(pictures(1, seed=2)[0]).resize((70, 64)))
+    assert [m.shape for m in pixel_detector().anomaly_map([small, large])] == [(48, 48), (64, 70)]
+
+
+def test_the_mended_picture_is_the_input_outside_and_scores_lower():
+    odd = blotted(pictures(1, seed=5)[0])
+    detector = pixel_detector()
+    where = np.zeros((48, 48), bool)
+    where[11:25, 13:27] = True
+    (mended,) = detector.counterfactual([odd], where=[where])
+    assert mended.dtype == np.uint8
+    assert np.array_equal(mended[~where], odd[~where])
+    before, after = detector.decision_function([odd, mended])
+    assert after < 0.5 * before
+    assert detector.p_value([mended])[0] > 0.05
+
+
+def test_similar_blots_have_similar_signatures():
+    normals = pictures(4, seed=9)
+    odd = [blotted(normals[0]), blotted(normals[1]), np.where(normals[2] > 140, 250, normals[2]).astype(np.uint8)]
+    one, two, other = (d.signature for d in pixel_detector().detect(odd, alpha=0.05))
+    cosine = lambda a, b: float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))  # noqa: E731
+    assert cosine(one, two) > cosine(one, other)
+
+
+def test_grey_is_read_by_a_colour_detector_and_colour_refused_by_a_grey_one():
+    assert np.isfinite(pixel_detector().decision_function([pictures(1)[0][..., 0]])).all()
+    grey = make_detector("image", "likelihood", size=48).fit([p[..., 0] for p in pictures(24)])
+    red = pictures(1)[0].copy()
+    red[..., 1:] //= 3
+    with pytest.raises(AnomalyError, match="grey"):
+        grey.decision_function([red])
+
+
+def test_a_mask_is_refused():
+    mask = np.zeros((48, 48), np.uint8)
+    mask[5:9, 5:9] = 255
+    with pytest.raises(AnomalyError, match="mask"):
+        pixel_detector().decision_function([mask])
+
+
+@pytest.mark.parametrize(
+    ("samples", "word"),
+    [
+        ([3], "int"),
+        ([np.zeros((4, 4), np.uint8)], "8 x 8"),
+        (["no_such_picture.png"], "no_such_picture"),
+        ("no_such_folder", "no_such_folder"),
+        ([np.full((48, 48), np.nan)], "NaN"),
+    ],
+)
+def test_what_is_no_picture_is_told_in_words(samples, word):
+    with pytest.raises(AnomalyError, match=word):
+        pixel_detector().decision_function(samples)
+
+
+def test_a_mask_of_the_wrong_size_is_told():
+    with pytest.raises(AnomalyError, match="48 rows"):
+        pixel_detector().counterfactual(pictures(1), where=[np.ones((10, 10), bool)])
+
+
+def test_one_even_colour_cannot_be_learned():
+    with pytest.raises(AnomalyError, match="even colour"):
+        make_detector("image", "likelihood", size=48).fit([np.full((48, 48, 3), 90, np.uint8)] * 12)
+
+
+def test_too_few_pictures_are_told():
+    with pytest.raises(AnomalyError, match="at least"):
+        make_detector("image").fit(pictures(2))
+
+
+def test_long_pictures_keep_their_aspect():
+    long = [np.asarray(Image.fromarray(p).resize((32, 80))) for p in pictures(24)]
+    detector = make_detector("image", "likelihood", size=64).fit(long)
+    height, width = detector.modality.size
+    assert 2 < height / width < 3
+    assert detector.anomaly_map(long[:1])[0].shape == (80, 32)
+
+
+def test_a_local_backbone_is_used_and_saved_with_the_detector(tiny_backbone, tmp_path):
+    normals = pictures(44)
+    detector = make_detector("image", "likelihood", backbone=tiny_backbone, size=64).fit(normals)
+    odd = blotted(pictures(1, seed=5)[0])
+    scores = detector.decision_function([*pictures(5, seed=3), odd])
+    assert scores.argmax() == 5
+    where = np.zeros((48, 48), bool)
+    where[9:27, 11:29] = True
+    (mended,) = detector.counterfactual([odd], where=[where])
+    assert np.array_equal(mended[~where], odd[~where])
+    assert detector.decision_function([mended])[0] < scores[5]
+    detector.save(tmp_path / "model")
+    for file in tiny_backbone.iterdir():
+        assert file.exists()
+    again = load_detector(tmp_path / "model", device="cpu")
+    assert np.allclose(again.decision_function([odd]), scores[5:], rtol=1e-5)
+
+
+def test_a_transformer_serves_as_backbone(tmp_path):
+    from transformers import ViTConfig, ViTModel
+
+    torch.manual_seed(0)
+    config = ViTConfig(hidden_size=16, num_hidden_layers=4, num_attention_heads=2, intermediate_size=32, image_size=64)
+    ViTModel(config).save_pretrained(tmp_path)
+    detector = make_detector("image", "likelihood", backbone=tmp_path, size=96).fit(pictures(24))
+    assert detector.modality.space.shape[1:] == (6, 6)
+    assert np.isfinite(detector.decision_function(pictures(2, seed=4))).all()
+
+
+@pytest.mark.parametrize("name", ["./no/such/folder", "/nowhere/model"])
+def test_a_backbone_that_is_not_there_is_told(name):
+    with pytest.raises(AnomalyError, match="does not exist"):
+        make_detector("image", backbone=name).fit(pictures(12))
+
+
+def test_a_folder_without_safetensors_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "pytorch_model.bin").write_bytes(b"x")
+    with pytest.raises(AnomalyError, match="safetensors"):
+        make_detector("image", backbone=tmp_path).fit(pictures(12))
+
+
+def test_a_mended_seam_takes_the_light_of_its_surroundings():
+    picture = np.full((40, 40, 3), 100, np.uint8)
+    content = np.full((40, 40, 3), 160, np.uint8)
+    mask = np.zeros((40, 40), bool)
+    mask[10:30, 10:30] = True
+    mended = mend(picture, content, mask)
+    assert np.array_equal(mended[~mask], picture[~mask])
+    assert np.abs(mended[mask].astype(int) - 100).max() <= 1
