@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from assistant.llm.dialogue import Memory, Turn
 from assistant.llm.understand import Reading, connectives, intents, understand
 
-UNSURE = 0.27  # below this score no intent is near enough
+UNSURE, HARDLY = 0.27, 0.22  # no intent is near enough below these scores: as a rule, and where all words are known
 ABOUT_FINDING = (
     "why", "where", "when", "size", "map", "expected", "similar", "compare_normal", "repaired", "without", "blame",
     "sure", "check", "method",
@@ -21,6 +21,9 @@ ABOUT_FINDING = (
 WITHOUT_TOOLS = frozenset(
     ["who", "motive", "act", "future", "money", "advice", "cause", "offtopic", "thanks", "hello", "bye"]
 )
+_PAIR = re.compile(r"\b(?:these|those|the) two\b|\bboth\b|\beach other\b")
+_ITS_VALUE = re.compile(r"\bits\b|\b(?:it|this|that) ha(?:ve|s)\b|\b(?:give|tell|show) (?:me )?(?:the|its)\b")
+_VERBS = ("is", "was", "are", "were", "do", "does", "did", "has", "have")
 _ORDER_TO_LABEL = re.compile(r"\b(?:mark|label|tag|classify|record|register|dismiss|confirm|count|treat|log|note)\b")
 _POLITE = re.compile(r"^(?:can|could|would|will) (?:you|we) (?:please )?")
 
@@ -51,7 +54,7 @@ def interpret(
     if shortened := _shortened(reading, previous, asked_back):
         return Ask(shortened, reading, shortened=True)
     intent = _by_form(reading, _by_names(reading, reading.intent, memory, focus))
-    if reading.score < UNSURE and intent == reading.intent:
+    if not reading.words or (reading.score < (HARDLY if reading.known > 0.8 else UNSURE) and intent == reading.intent):
         intent = _unsure(reading)
     return Ask(intent, reading)
 
@@ -66,9 +69,13 @@ def _shortened(reading: Reading, previous: Ask | None, asked_back: bool) -> str:
     """The intent of a follow-up that names only what is new ("and the second one?"), "" for a full question."""
     named = [word for word in reading.words if word.startswith("x")]
     rest = [word for word in reading.words if not word.startswith("x") and word != "?" and word not in connectives()]
-    if not named or rest or (len(reading.words) > len(named) + 5):
+    if not named or rest or len(reading.words) > len(named) + 5 or reading.words[0] in _VERBS:
         return ""
     last = previous.intent if previous else ""
+    if "xevidence" in named:
+        return "source"
+    if "xmethod" in named:
+        return "method"
     if "xlevel" in named:
         return "alpha" if last != "list" else "list"
     if "xrun" in named:
@@ -92,6 +99,15 @@ def _by_names(reading: Reading, intent: str, memory: Memory, focus: str | None) 
         return intent if intents()[intent].get("changes") else "compare"
     if things == 1 and intent == "similar" and _points_at_another(reading, memory, focus):
         return "compare"
+    if intent == "similar" and not things and _PAIR.search(reading.plain):
+        return "compare"
+    if intent == "who" and {"channel", "score"} & reading.concepts:
+        intent = "blame"
+    if intent == "worst" and "channel" in reading.concepts:
+        intent = "blame_run"
+    pointed_at = bool(things or focus or (memory.topics and memory.topics[-1].startswith("F")))
+    if intent in ("guide_p", "guide_score") and pointed_at and _ITS_VALUE.search(reading.plain):
+        return "sure"
     if intent == "overview" and things:
         return "check" if samples else "why"
     if intent in ("worst", "blame_run") and findings:
@@ -120,6 +136,8 @@ def _by_form(reading: Reading, intent: str) -> str:
     """Correct by the form of the sentence: questions never change the store."""
     if not str(intent).startswith("label_"):
         return intent
+    if reading.words and reading.words[0] in ("show", "list", "which", "how", "give"):
+        return "list"
     polite = _POLITE.search(reading.plain) and _ORDER_TO_LABEL.search(reading.plain)
     if not reading.asks or polite:
         return intent
@@ -128,6 +146,8 @@ def _by_form(reading: Reading, intent: str) -> str:
 
 def _unsure(reading: Reading) -> str:
     """What to make of a question that is near to nothing."""
+    if not reading.language and not any(word.startswith("x") for word in reading.words):
+        return "unclear"
     if reading.mentions.findings or reading.mentions.places:
         return "why"
     if reading.mentions.samples:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 PLACEHOLDERS = (
     "xfinding", "xsample", "xrun", "xincident", "xevidence", "xregion", "xchannel", "xlevel", "xcount", "xordinal",
-    "xbare", "xtime",
+    "xbare", "xtime", "xmethod",
 )  # fmt: skip
 NOUNS_SAMPLE = (
     "part|parts|image|picture|photo|sample|item|piece|row|transaction|payment|record|file|unit|entry|component|order|"
@@ -26,6 +26,12 @@ NOUNS_REGION = "region|area|spot|interval|box|patch|zone|place|segment|blob"
 NOUNS_CHANNEL = (
     "channel|sensor|signal|variable|feature|column|field|attribute|probe|measurement|parameter|metric|gauge|kanal|"
     "spalte|merkmal|canal|capteur|colonne|columna"
+)
+METHODS = ("partial", "multi_start", "diffusion_time", "default")
+NOUNS = tuple(
+    noun
+    for nouns in (NOUNS_SAMPLE, NOUNS_FINDING, NOUNS_REGION, NOUNS_CHANNEL)
+    for noun in nouns.replace("?", "").split("|")
 )
 ORDINALS = {
     "first": 1, "1st": 1, "second": 2, "2nd": 2, "third": 3, "3rd": 3, "fourth": 4, "4th": 4, "fifth": 5, "5th": 5,
@@ -62,6 +68,7 @@ class Mentions:
     levels: list[float] = field(default_factory=list)  # numbers that may be p-values or alpha, as shares
     count: int | None = None  # "the five worst" -> 5
     times: list[str] = field(default_factory=list)  # "14:20"
+    methods: list[str] = field(default_factory=list)  # "multi_start"
     bare: list[str] = field(default_factory=list)  # whole numbers with nothing beside them
 
 
@@ -113,13 +120,21 @@ def _level(match: re.Match[str], seen: Mentions) -> str:
     return " xlevel "
 
 
+def _method(text: str) -> str:
+    plain = re.sub(r"[ _-]", "", text)
+    return next(name for name in METHODS if name.replace("_", "") == plain)
+
+
 def _one_in(match: re.Match[str], seen: Mentions) -> str:
-    seen.levels.append(1 / float(match["value"].replace(",", "").replace(" ", "")))
+    many = {"hundred": 100.0, "thousand": 1000.0}
+    seen.levels.append(1 / (many.get(match["value"]) or float(match["value"].replace(",", ""))))
     return " xlevel "
 
 
 def _count(match: re.Match[str], seen: Mentions) -> str:
     word = match["count"]
+    if word == "one":  # "the worst one" counts nothing
+        return match[0]
     seen.count = int(COUNTS[word]) if word in COUNTS else int(word)
     return f" {match['before'] or ''} xcount {match['after'] or ''} "
 
@@ -149,6 +164,8 @@ _RULES: list[tuple[re.Pattern[str], Callable[[re.Match[str], Mentions], str]]] =
     (re.compile(rf"\b(?:(?:{NOUNS_FINDING})\s+)?f[\s\-#]?(?P<numbers>\d{{1,7}})\b(?!%|\.\d)"), _findings),
     (re.compile(rf"\b(?:{NOUNS_FINDING})\s*{_NUMBERED}\s*(?P<numbers>{_MANY}|\d+\s*-\s*\d+)\b(?!\s?%|\.\d)"),
      _findings),
+    (re.compile(rf"\b(?:{'|'.join(name.replace('_', '[ _-]?') for name in METHODS)})\b"),
+     _keep("methods", "xmethod", lambda match: _method(match[0]))),
     (re.compile(rf"(?:\bevidence\s*{_NUMBERED}\s*e?|\[?\be)(?P<number>\d{{1,6}})\b\]?"),
      _keep("evidence", "xevidence", lambda match: f"E{match['number']}")),
     (re.compile(r"\b(?:run\s*(?:no\.?|number|#)?\s*r?|r)(?P<number>\d{1,6})\b"),
@@ -166,7 +183,7 @@ _RULES: list[tuple[re.Pattern[str], Callable[[re.Match[str], Mentions], str]]] =
     (re.compile(rf"\b(?P<noun>{NOUNS_SAMPLE})\s*{_NUMBERED}\s*"
                 r"(?P<numbers>[a-z]{0,4}_?\d+(?:\s*(?:,|and|&)\s*\d+)*)\b(?!\s?%)"),
      _samples),
-    (re.compile(r"\b1 in (?P<value>\d[\d, ]*)"), _one_in),
+    (re.compile(r"\b(?:1|one)(?: [a-z]+){0,3} in (?:a |every )?(?P<value>\d[\d,]*|hundred|thousand)"), _one_in),
     (re.compile(r"\b[a-z]+[_\-][a-z_\-]*\d+[\w\-]*|\b[a-z]{3,}\d{2,}\b"),
      _keep("samples", "xsample", lambda match: match[0])),
     (re.compile(rf"\b(?P<value>{_COUNT})\s+(?:a\s+)?(?P<percent>percent|per cent)\b"), _level),

@@ -27,20 +27,20 @@ class Nearest:
         self.rarity = _rarity(names, rows)
         self.columns = {key: column for column, key in enumerate(sorted(self.rarity))}
         self.intents = tuple(dict.fromkeys(names))
-        self.examples = np.zeros((len(rows), len(self.columns)), np.float64)  # (example, feature), rows of length 1
+        self.examples = np.zeros((len(rows), len(self.columns)), np.float32)  # (example, feature), rows of length 1
         for row, found in enumerate(rows):
             for key, weight in self._weigh(found).items():
                 self.examples[row, self.columns[key]] = weight
-        self._targets = np.zeros((len(rows), len(self.intents)))
+        self._targets = np.zeros((len(rows), len(self.intents)), np.float32)
         self._targets[np.arange(len(rows)), [self.intents.index(name) for name in names]] = 1.0
-        self._kernel = _kernel(self.examples @ self.examples.T) + RIDGE * np.eye(len(rows))
+        self._kernel = _kernel(self.examples @ self.examples.T) + RIDGE * np.eye(len(rows), dtype=np.float32)
         self._dual = np.linalg.solve(self._kernel, self._targets)  # (example, intent)
 
     def scores(self, found: Iterable[str]) -> tuple[tuple[str, float], ...]:
         """Every intent with its score, best first."""
         weighed = self._weigh(set(found))
         held = [(self.columns[key], weight) for key, weight in weighed.items() if key in self.columns]
-        columns, weights = [column for column, _ in held], np.array([weight for _, weight in held])
+        columns, weights = [column for column, _ in held], np.array([weight for _, weight in held], np.float32)
         near = self.examples[:, columns] @ weights if held else np.zeros(len(self.examples))
         values = _kernel(near) @ self._dual
         return tuple(sorted(zip(self.intents, values.tolist(), strict=True), key=lambda item: -item[1]))

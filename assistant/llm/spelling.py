@@ -7,19 +7,20 @@ from collections.abc import Iterable
 
 
 class Speller:
-    """Nearest word within one edit (words of 4 letters up) or two (8 letters up); else the word as it is."""
+    """Nearest word of the same first letter: one edit (4 letters: two neighbours swapped), two from 8 letters up."""
 
-    def __init__(self, vocabulary: Iterable[str]):
-        self.vocabulary = {word for word in vocabulary if word.isalpha()}
-        self._deletes: dict[str, list[str]] = defaultdict(list)
+    def __init__(self, vocabulary: Iterable[str], known: Iterable[str] = ()):
+        """`vocabulary` are the words that may be meant; `known` are further words that are right as they are."""
+        self.vocabulary = {word for word in vocabulary if word.isalpha() and len(word) >= 4}
+        self.known = self.vocabulary | set(known)
+        self._near: dict[tuple[str, int], list[str]] = defaultdict(list)
         for word in sorted(self.vocabulary):
-            for key in _deletes(word):
-                self._deletes[key].append(word)
+            self._near[word[0], len(word)].append(word)
         self._memory: dict[str, str] = {}
 
     def correct(self, word: str) -> str:
-        """The word, or its nearest neighbour where it is not in the vocabulary."""
-        if len(word) < 4 or not word.isalpha() or word in self.vocabulary or self._inflected(word):
+        """The word, or its nearest neighbour where it is not known."""
+        if len(word) < 4 or not word.isalpha() or word in self.known or self._inflected(word):
             return word
         if word not in self._memory:
             self._memory[word] = self._nearest(word)
@@ -27,24 +28,17 @@ class Speller:
 
     def _inflected(self, word: str) -> bool:
         endings = ("s", "es", "ed", "d", "ing", "ly", "er", "ness")
-        return any(word.endswith(end) and word[: -len(end)] in self.vocabulary for end in endings)
+        return any(word.endswith(end) and word[: -len(end)] in self.known for end in endings)
 
     def _nearest(self, word: str) -> str:
-        allowed = 2 if len(word) >= 7 else 1
-        candidates = {other for key in _deletes(word) for other in self._deletes.get(key, ())}
+        allowed = 2 if len(word) >= 8 else 1
+        lengths = range(len(word) - allowed, len(word) + allowed + 1) if len(word) > 4 else (4,)
+        candidates = [other for length in lengths for other in self._near[word[0], length]]
         near = [(distance(word, other), other) for other in candidates]
-        near = [(steps, other) for steps, other in near if steps <= allowed and len(other) >= 3]
-        if not near:
-            return word
-        return min(near, key=lambda item: (item[0], item[1][0] != word[0], abs(len(item[1]) - len(word)), item[1]))[1]
-
-
-def _deletes(word: str) -> set[str]:
-    """The word with up to one letter (two from 7 letters up) left out: words one edit apart share one of these."""
-    one = {word[:i] + word[i + 1 :] for i in range(len(word))}
-    if len(word) < 7:
-        return {word} | one
-    return {word} | one | {left[:i] + left[i + 1 :] for left in one for i in range(len(left))}
+        near = [(steps, other) for steps, other in near if steps <= allowed]
+        if len(word) == 4:
+            near = [(steps, other) for steps, other in near if sorted(word) == sorted(other)]
+        return min(near, key=lambda item: (item[0], abs(len(item[1]) - len(word)), item[1]))[1] if near else word
 
 
 def distance(one: str, two: str) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
@@ -22,6 +23,11 @@ from assistant.llm.nearest import Nearest
 from assistant.llm.spelling import Speller
 
 _WORD = re.compile(r"[a-z0-9][a-z0-9_'\-]*|[?]")
+_COURTESY = re.compile(  # wrapping that says nothing: "could you please list ...", "I would like you to ..."
+    r"^\s*(?:(?:hey|hi|hello|ok|okay|so|well|now|please|kindly)\b[,!.]?\s+)*"
+    r"(?:(?:can|could|would|will) (?:you|we) (?:please |kindly |just )?(?=[a-z]{3,})(?!help\b|also\b|still\b)"
+    r"|i (?:would like|want|need) you to |would you mind )?"
+)
 _LONGEST_PHRASE = 5
 _PLACEHOLDERS = frozenset(mentions.PLACEHOLDERS)
 
@@ -68,7 +74,7 @@ def understand(text: str) -> Reading:
     """Read one question."""
     language, plain = normalise(text)
     seen, rest = mentions.find(plain)
-    words = tuple(_WORD.findall(rest))
+    words = tuple(_WORD.findall(_COURTESY.sub("", rest)))
     features, concepts, known = _features(words, language)
     return Reading(text, language, words, concepts, _nearest().scores(features), seen, known, plain)
 
@@ -184,8 +190,9 @@ class _Lexicon:
         self.filler = {fold(str(word)) for word in data["filler"]}
         self.english = {word for phrase in english for word in phrase.split()} | self.filler
         self.english |= {word for example in examples for word in re.findall(r"[a-z]+", fold(example))}
+        meant = {word for phrase, names in english.items() if names for word in phrase.split()}
         contracted = {word for key, value in self.contractions.items() for word in (key, *value.split())}
-        self.speller = Speller(self.english | contracted)
+        self.speller = Speller(meant | contracted | _fold_all(mentions.NOUNS), self.english)
 
     @staticmethod
     @cache
@@ -195,6 +202,10 @@ class _Lexicon:
             if word.endswith(ending) and len(word) - len(ending) >= 4 and not word.endswith("ss"):
                 return word[: -len(ending)] + ("y" if ending == "ies" else "")
         return word.removesuffix("e") if len(word) > 4 else word
+
+
+def _fold_all(words: Iterable[str]) -> set[str]:
+    return {fold(word) for word in words}
 
 
 def _key(phrase: Any) -> str:
@@ -215,5 +226,6 @@ def _lexicon() -> _Lexicon:
 @cache
 def _nearest() -> Nearest:
     rows = [(name, str(text)) for name, intent in intents().items() for text in intent["examples"]]
-    found = [_features(tuple(_WORD.findall(mentions.find(normalise(text)[1])[1])), "English")[0] for _, text in rows]
+    plain = [_COURTESY.sub("", mentions.find(normalise(text)[1])[1]) for _, text in rows]
+    found = [_features(tuple(_WORD.findall(text)), "English")[0] for text in plain]
     return Nearest([name for name, _ in rows], found)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
+from assistant.evidence import Evidence
 from assistant.llm.desk import Desk
 from assistant.llm.dialogue import sample_topic
-from assistant.llm.skills import skill
+from assistant.llm.skills import skill, skills
+from assistant.llm.skills.runs import say_where
 from assistant.llm.view import View
 
 
@@ -68,18 +70,27 @@ def check(desk: Desk) -> None:
             desk.flagged(topics[-1].removeprefix("sample "))
         sure(desk)
         return
-    asks_normal = bool("normal" in desk.reading.concepts and desk.reading.asks)
+    yes_or_no = bool(_YES_OR_NO.match(desk.reading.plain))
     for name in (seen.samples or seen.bare[:1])[:3]:
         evidence = desk.sample(name)
         topic = sample_topic(evidence)
         if not topic.startswith("F"):
             desk.not_flagged(evidence)
-        subject = next((fact.subject for fact in evidence.facts if fact.subject.startswith("sample ")), topic)
-        values = {fact.field: fact for fact in evidence.facts if fact.subject in (subject, topic)}
-        sample = desk.pen.name(subject.removeprefix("sample "), desk.modality_of(evidence))
-        key = (
-            "is_flagged"
-            if asks_normal and re.match(r"(?:is|was|are|were|did|has)\b", desk.reading.plain)
-            else "was_flagged"
-        )
-        desk.say(key, evidence, sample=sample, finding=topic, p=values.get("p_value"), alpha=values.get("alpha"))
+        if not yes_or_no and len(seen.samples) == 1 and len(desk.reading.words) > 2:
+            skills()["why"](desk)
+            return
+        _say_flagged(desk, evidence, topic, yes_or_no)
+    described = desk.use("describe_finding", finding=topic)
+    say_where(desk, described, View(described, topic))
+
+
+def _say_flagged(desk: Desk, evidence: Evidence, finding: str, yes_or_no: bool) -> None:
+    """A sample that was asked about was flagged."""
+    subject = next((fact.subject for fact in evidence.facts if fact.subject.startswith("sample ")), finding)
+    values = {fact.field: fact for fact in evidence.facts if fact.subject in (subject, finding)}
+    sample = desk.pen.name(subject.removeprefix("sample "), desk.modality_of(evidence))
+    key = "is_flagged" if yes_or_no and "normal" in desk.reading.concepts else "was_flagged"
+    desk.say(key, evidence, sample=sample, finding=finding, p=values.get("p_value"), alpha=values.get("alpha"))
+
+
+_YES_OR_NO = re.compile(r"(?:is|was|are|were|did|does|has|can|check|confirm|tell me (?:if|whether))\b")

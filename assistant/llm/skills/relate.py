@@ -32,8 +32,8 @@ def similar(desk: Desk) -> None:
     view = View(evidence, other)
     desk.say("similar_run", evidence, other=other, run=view["run"])
     desk.say("similar_label", evidence, other=other, label=view["label"])
-    if len(rows) > 1:
-        rest = [f"{key} ({desk.pen.fact(one)})" for key, one in rows[1:limit]]
+    rest = [key for key, one in rows[1:limit] if (number(one) or 0.0) >= UNLIKE]
+    if rest:
         desk.say("similar_more", evidence, names=desk.pen.names(rest))
 
 

@@ -11,7 +11,6 @@ from assistant.llm.skills import skill
 
 GUIDES = {"guide_p": "p-value", "guide_alpha": "alpha", "guide_map": "map", "guide_methods": "methods",
           "guide_score": "score", "guide_counterfactual": "counterfactual", "help": "help"}  # fmt: skip
-_METHODS = ("multi_start", "diffusion_time", "partial", "default")
 _SENTENCES = 4
 
 
@@ -28,8 +27,7 @@ def _topic(desk: Desk) -> str:
     if desk.asked.intent == "guide_alpha" and re.search(r"\bfalse discovery|\bfdr\b", words):
         return "fdr"
     if desk.asked.intent == "guide_methods":
-        spelled = re.sub(r"[\s-]+", "_", words)
-        return next((name for name in _METHODS if name in spelled), GUIDES["guide_methods"])
+        return (desk.reading.mentions.methods or [GUIDES["guide_methods"]])[0]
     return GUIDES[desk.asked.intent]
 
 
@@ -57,7 +55,7 @@ def source(desk: Desk) -> None:
 def limits(desk: Desk) -> None:
     """What cannot be answered, and what can be told instead."""
     intent = desk.asked.intent
-    if intent == "unclear" and not desk.reading.language and not desk.reading.mentions.findings:
+    if intent == "unclear" and not desk.reading.words:
         desk.end("english_only")
     desk.say(intent)
     if intent in ("offtopic", "unclear", "hello"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from assistant.evidence import Evidence
-from assistant.llm.desk import Desk, first_run, match_name
+from assistant.llm.desk import Desk, first_run
 from assistant.llm.dialogue import first_value
 from assistant.llm.skills import skill
 from assistant.llm.understand import knows
@@ -125,17 +125,10 @@ def method(desk: Desk) -> None:
     desk.say("method_before", evidence, before=view["before_p_value"])
 
 
-METHODS = ("partial", "multi_start", "diffusion_time", "default")
-
-
 def _method_name(desk: Desk) -> str | None:
     """The method that is named: a known one, or a word before or after "method"."""
-    words = re.sub(r"[\s-]+", "_", desk.reading.plain)
-    for known in METHODS:
-        if known in words or known.replace("_", "") in words:
-            return known
-    if found := match_name(desk.reading, METHODS):
-        return found
+    if desk.reading.mentions.methods:
+        return desk.reading.mentions.methods[0]
     named = re.search(
         r"\b(\w+) (?:method|member|detector|model)\b|\b(?:method|member|detector|model) (\w+)\b", desk.reading.plain
     )
