@@ -12,12 +12,13 @@ from detectors.method import Space
 def normal_scale(maps: Tensor, space: Space) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of normals' maps (n, channel, *position), shaped to broadcast over them.
 
-    Rows: by feature. Windows: by channel. Pictures: by position where these are aligned (smoothed over neighbours,
-    since few normals make a noisy spread), over all positions elsewhere.
+    Rows: mean by feature, deviation of the row's total, so that no feature is weighed up. Windows: by channel.
+    Pictures: by position where these are aligned (smoothed over neighbours, since few normals make a noisy spread),
+    over all positions elsewhere.
     """
     if maps.ndim == 2:
-        mean, std = maps.mean(0), maps.std(0)
-    elif maps.ndim == 3:
+        return maps.mean(0), (maps.sum(1).std() + 1e-8).expand(maps.shape[1]).clone()
+    if maps.ndim == 3:
         mean, std = maps.mean((0, 2))[:, None], maps.std((0, 2))[:, None]
     elif space.aligned:
         mean = _smooth(maps.mean(0, keepdim=True))[0]
@@ -41,3 +42,23 @@ def share_of(score: Tensor, evidence: Tensor) -> Tensor:
     share = total / total.sum(1, keepdim=True).clamp_min(torch.finfo(total.dtype).tiny)
     spread = score[:, None] * share
     return spread if evidence.ndim == 2 else spread[:, :, None].expand_as(evidence)
+
+
+def row_scale(maps: Tensor) -> Tensor:
+    """What puts a score of rows on a common scale, from held-out normals' maps (n, channel): median, spread of the
+    upper half, mean and deviation of the score after `row_evidence`'s bend: (4,)."""
+    total = maps.sum(1).double()
+    median = total.median()
+    spread = (total.quantile(0.9) - median).clamp_min(1e-6)
+    bent = torch.asinh((total - median) / spread)
+    return torch.stack([median, spread, bent.mean(), bent.std().clamp_min(1e-3)]).float()
+
+
+def row_evidence(maps: Tensor, scale: Tensor) -> Tensor:
+    """Rows' maps (n, channel) whose sum is a z-score of the bent total: linear among normals, logarithmic far out.
+
+    Bending lets no heavy-tailed member outshout the others; shares follow the positive part of the maps.
+    """
+    median, spread, mean, deviation = scale
+    z = (torch.asinh((maps.sum(1) - median) / spread) - mean) / deviation
+    return share_of(z, maps.clamp_min(0) + 1e-12)

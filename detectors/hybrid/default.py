@@ -13,7 +13,7 @@ from detectors.denoiser import DenoisingMethod
 from detectors.errors import AnomalyError
 from detectors.method import Method, Space
 from detectors.registry import methods
-from detectors.scaling import normal_scale
+from detectors.scaling import normal_scale, row_evidence, row_scale
 from detectors.training import Run
 
 
@@ -41,9 +41,12 @@ RECIPES: dict[str, tuple[Member, ...]] = {
         Member("neighbours", "diffusion_time", 0.5, {"memory": 4000}),
     ),
     "table": (
-        Member("network", "multi_start"),
-        Member("gaussian", "multi_start", 1.0, {"denoiser": "gaussian"}),
-        Member("neighbours", "diffusion_time"),
+        Member("mixture", "smoothed_density"),
+        Member("network", "multi_start", 1.0, {"times": (300, 500, 700)}),
+        Member("kernel", "smoothed_density", 1.0, {"form": "kernel"}),
+        Member("mixture_ranks", "smoothed_density", 1.0, {"view": "rank"}),
+        Member("kernel_ranks", "smoothed_density", 1.0, {"form": "kernel", "view": "rank"}),
+        Member("columns", "smoothed_density", 1.0, {"form": "columns"}),
     ),
 }
 
@@ -51,7 +54,8 @@ RECIPES: dict[str, tuple[Member, ...]] = {
 class Default(Method):
     """Calibrated ensemble of reconstruction and density (hybrid).
 
-    Map: sum over members of weight x (map - mean) / deviation, both from held-out normals; score: its reduction.
+    Map: sum over members of weight x (map - mean) / deviation, both from held-out normals; score: its reduction. Rows:
+    a member's total is bent (linear among normals, logarithmic far out), scaled, and shared out over its map.
     Members that name the same denoiser share one fitted network. Settings: members (names to keep; all by default) and
     any setting of a learned denoiser (width, depth, train_steps, ...), which goes to the members that have one.
     """
@@ -108,8 +112,11 @@ class Default(Method):
         for name, part in self.members.items():
             part.calibrate(x)
             maps = part.maps(x)
+            if maps.ndim == 2:
+                self.learn(**{f"scale_{name}": row_scale(maps)})
+                continue
             # pictures: members have judged a place against its own normals already; doing so again would only add noise
-            mean, std = (maps.mean(), maps.std()) if maps.ndim == 4 else normal_scale(maps, self.space)
+            mean, std = (maps.mean(), maps.std()) if maps.ndim > 2 else normal_scale(maps, self.space)
             self.learn(**{f"mean_{name}": mean, f"std_{name}": std.clamp_min(1e-6)})
 
     def absorb(self, x: Tensor) -> None:
@@ -122,8 +129,10 @@ class Default(Method):
         return torch.stack(scaled).sum(0) / sum(m.weight for m in self.recipe)
 
     def _standardised(self, name: str, maps: Tensor) -> Tensor:
+        if maps.ndim == 2:
+            return row_evidence(maps, self.get_buffer(f"scale_{name}"))
         return (maps - self.get_buffer(f"mean_{name}")) / self.get_buffer(f"std_{name}")
 
     def normal(self, x: Tensor, where: Tensor, seed: int = 0) -> Tensor:
-        """From the first learned member: the hybrid's own diffusion model."""
+        """From the first member: it stands for the hybrid."""
         return next(iter(self.members.values())).normal(x, where, seed)

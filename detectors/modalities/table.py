@@ -37,11 +37,11 @@ class Rows:
 class Table(Modality):
     """Data frame (numbers, categories, booleans, moments, missing cells) or array (row, feature).
 
-    Settings: scale "quantile" (numbers as normal scores of their ranks: robust to skew and heavy tails) or "standard".
+    Settings: scale "standard" (numbers as z-scores) or "quantile" (as normal scores of their ranks).
     """
 
     name = "table"
-    defaults: ClassVar[Mapping[str, Any]] = {"scale": "quantile"}
+    defaults: ClassVar[Mapping[str, Any]] = {"scale": "standard"}
     batch_size = 2048
     min_normals = 20
 

@@ -15,7 +15,8 @@ class ResidualMLP(nn.Module):
         self.inward, self.outward = nn.Linear(size, width), nn.Linear(width, size)
         self.time = TimeEmbedding(width)
         self.blocks = nn.ModuleList(
-            nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width)) for _ in range(depth)
+            nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
+            for _ in range(depth)
         )
         nn.init.zeros_(self.outward.weight)
 
