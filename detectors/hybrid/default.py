@@ -38,7 +38,7 @@ RECIPES: dict[str, tuple[Member, ...]] = {
         Member(
             "gaussian", "multi_start", 1.0, {"denoiser": "gaussian", "times": (50, 110, 320, 670), "shrinkage": 0.001}
         ),
-        Member("neighbours", "diffusion_time", 0.5, {"memory": 4000}),
+        Member("neighbours", "diffusion_time", 0.25, {"memory": 4000}),
     ),
     "table": (
         Member("mixture", "smoothed_density"),
@@ -116,7 +116,7 @@ class Default(Method):
                 self.learn(**{f"scale_{name}": row_scale(maps)})
                 continue
             # pictures: members have judged a place against its own normals already; doing so again would only add noise
-            mean, std = (maps.mean(), maps.std()) if maps.ndim > 2 else normal_scale(maps, self.space)
+            mean, std = (maps.mean(), maps.std()) if maps.ndim == 4 else normal_scale(maps, self.space)
             self.learn(**{f"mean_{name}": mean, f"std_{name}": std.clamp_min(1e-6)})
 
     def absorb(self, x: Tensor) -> None:

@@ -168,12 +168,9 @@ class SeriesModality(Modality):
         return total
 
     def score(self, maps: np.ndarray) -> np.ndarray:
-        """The mean over channels of the root of the evidence, averaged over neighbourhoods of several widths.
-
-        The root keeps one wild channel from deciding alone.
-        """
+        """The root of the mean evidence over channels, averaged over neighbourhoods of several widths."""
         seen = np.isfinite(maps[:, 0])
-        row = np.sqrt(np.maximum(np.where(seen[:, None], maps, 0.0), 0.0)).mean(1, dtype=np.float64)
+        row = np.sqrt(np.maximum(np.where(seen[:, None], maps, 0.0), 0.0).mean(1, dtype=np.float64))
         scores = np.zeros(len(row))
         for width, weight in self.settings["smooth"]:
             scores += weight * _moving_mean(row, seen, max(1, round(width * self.window)))
