@@ -1,4 +1,4 @@
-"""The agent: one loop of a language model, tools and a check, in threads that are kept; only checked sentences leave it.
+"""The agent: a language model, tools and a check in one loop, in threads that are kept. Only checked sentences leave.
 
 Question → model → tools → model → answer → check against the evidence → reader. A model that is down, slow, loops or
 invents is replaced for that question by the embedded narrator, and the answer says so. Knows LangChain, the tools and
@@ -29,7 +29,7 @@ from langgraph.graph.message import REMOVE_ALL_MESSAGES
 from assistant import prompts
 from assistant.evidence import Answer, Evidence, Step, is_evidence
 from assistant.llm import NARRATOR, get_model, without_secrets
-from assistant.llm.guard import Checking, Desk, Steady, Turn, Unusable, tidy, tool_errors
+from assistant.llm.guard import Checking, Desk, Steady, Turn, UnusableError, tidy, tool_errors
 from assistant.verify import Verdict, Verifier
 from detectors.errors import AnomalyError
 
@@ -151,7 +151,9 @@ class Assistant:
     def __enter__(self) -> Assistant:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     # --- one answer ------------------------------------------------------------------------------------------------
@@ -162,18 +164,21 @@ class Assistant:
         label, turn = self.label, self._turn(question, history, patient=_is_patient(self.model))
         try:
             yield from self._run(label, self.model, turn, history, focus)
-        except Unusable as error:
+        except UnusableError as error:
             log.info("%s failed: %s", label, error)
             if not self.fallback or label == NARRATOR:
                 notices.append(f"The question could not be answered: {error}.")
             else:
-                notices.append(f"The language model {without_secrets(label)} could not answer: {error}. The embedded narrator answered instead.")
+                notices.append(
+                    f"The language model {without_secrets(label)} could not answer: {error}. The embedded narrator "
+                    f"answered instead."
+                )
                 steps, label = turn.steps, NARRATOR
                 turn = self._turn(question, history, patient=False)
                 turn.steps += steps
                 try:
                     yield from self._run(label, get_model(NARRATOR), turn, history, focus)
-                except Unusable as second:
+                except UnusableError as second:
                     notices.append(f"The narrator could not answer either: {second}.")
         answer = self._finish(turn, label, notices, history, begun)
         yield from (Token(piece) for piece in _pieces(answer, turn.verdict))
@@ -184,7 +189,9 @@ class Assistant:
         config = self.workspace.config
         evidence = {name: one for name in _ids(history) if (one := self._stored(name)) is not None}
         deadline = time.monotonic() + PATIENCE * config.timeout
-        return Turn(question, self.thread, self._verifier, evidence, config.timeout, deadline, config.max_steps + 1, patient)
+        return Turn(
+            question, self.thread, self._verifier, evidence, config.timeout, deadline, config.max_steps + 1, patient
+        )
 
     def _run(
         self, label: str, model: BaseChatModel, turn: Turn, history: list[AnyMessage], focus: str | None
@@ -192,7 +199,7 @@ class Assistant:
         """Run the loop; its events, and the verdict in `turn`.
 
         Raises:
-            Unusable: the model came to no usable answer.
+            UnusableError: the model came to no usable answer.
         """
         asked = f"{turn.question}\n\n(open on the page: {focus})" if focus else turn.question
         messages = [RemoveMessage(REMOVE_ALL_MESSAGES), *history, HumanMessage(asked)]
@@ -202,12 +209,12 @@ class Assistant:
                 {"messages": messages}, self._config, context=turn, stream_mode="custom", durability="exit"
             )
         except (ModelCallLimitExceededError, GraphRecursionError) as error:
-            raise Unusable("it came to no answer within its steps") from error
+            raise UnusableError("it came to no answer within its steps") from error
         finally:
             self._evidence.update(turn.evidence)
             self._forget_checkpoints()
         if turn.verdict is None:
-            raise Unusable("it came to no answer")
+            raise UnusableError("it came to no answer")
 
     def _finish(self, turn: Turn, label: str, notices: list[str], history: list[AnyMessage], begun: float) -> Answer:
         verdict = turn.verdict
@@ -239,18 +246,19 @@ class Assistant:
         """The compiled loop for a model, built once. Hooks after the model run from the last to the first."""
         if label not in self._graphs:
             steps = self.workspace.config.max_steps
+            guards: list[Any] = [
+                Checking(),
+                ModelCallLimitMiddleware(run_limit=steps + 1, exit_behavior="error"),
+                ToolCallLimitMiddleware(run_limit=CALLS_A_STEP * steps, exit_behavior="continue"),
+                Steady(),
+                Desk(StepStarted, StepDone),
+                tool_errors(),
+            ]
             self._graphs[label] = create_agent(
                 model,
                 self._tools,
                 system_prompt=prompts.render("system", topics=list(prompts.guides())),
-                middleware=[
-                    Checking(),
-                    ModelCallLimitMiddleware(run_limit=steps + 1, exit_behavior="error"),
-                    ToolCallLimitMiddleware(run_limit=CALLS_A_STEP * steps, exit_behavior="continue"),
-                    Steady(),
-                    Desk(StepStarted, StepDone),
-                    tool_errors(),
-                ],
+                middleware=guards,
                 context_schema=Turn,
                 checkpointer=self._saver,
             )
@@ -324,7 +332,9 @@ def _suggestions(turn: Turn, asked: list[str]) -> tuple[str, ...]:
     findings += [str(fact.value) for fact in evidence.facts if fact.field in ("most_anomalous", "finding")]
     findings += [name for name in evidence.subjects if name.startswith("F")]
     names = list(dict.fromkeys(findings))
-    spots = [fact.subject.partition("/")[2] for fact in evidence.facts if names and fact.subject.startswith(f"{names[0]}/")]
+    spots = [
+        fact.subject.partition("/")[2] for fact in evidence.facts if names and fact.subject.startswith(f"{names[0]}/")
+    ]
     modality = next((str(fact.value) for fact in evidence.facts if fact.field == "modality"), "")
     parts = [spot.partition(" ")[2] for spot in spots if spot.startswith(("channel ", "feature "))]
     return prompts.suggest(

@@ -12,7 +12,16 @@ from dataclasses import dataclass
 
 from assistant.evidence import Evidence, Fact, format_number
 
-PLACES = ("upper left", "upper centre", "upper right", "centre left", "centre", "lower left", "lower right", "lower centre")
+PLACES = (
+    "upper left",
+    "upper centre",
+    "upper right",
+    "centre left",
+    "centre",
+    "lower left",
+    "lower right",
+    "lower centre",
+)
 CHANNELS = (("temperature", "°C"), ("oil pressure", "bar"), ("cpu_load", "%"), ("vibration", "mm/s"), ("flow", "l/min"))
 
 
@@ -99,45 +108,57 @@ def _event(rng: random.Random, i: int) -> Event:
 def _evidence(rng: random.Random, pictures: list[Picture], events: list[Event]) -> list[Evidence]:
     explained = [
         Evidence(f"E{i + 1}", "explain_finding", {"finding": one.id}, "ok", facts)
-        for i, (one, facts) in enumerate([(p, _picture_facts(p)) for p in pictures] + [(e, _event_facts(e)) for e in events])
+        for i, (one, facts) in enumerate(
+            [(p, _picture_facts(p)) for p in pictures] + [(e, _event_facts(e)) for e in events]
+        )
     ]  # fmt: skip
     a, b = pictures
     both = [f for one in pictures for f in _picture_facts(one) if "counterfactual" not in f.field]
     compared = Evidence("E5", "compare_findings", {"first": a.id, "second": b.id}, "ok", both)
-    head = [Fact("R2", "samples", 480), Fact("R2", "findings", 6), Fact("R2", "flagged_share", 1.25, "%"), Fact("R2", "alpha", 0.01)]
-    rows = [f for one in (*pictures, *events) for f in (Fact(one.id, "p_value", one.p), Fact(one.id, "score", one.score))]
+    head = [
+        Fact("R2", "samples", 480),
+        Fact("R2", "findings", 6),
+        Fact("R2", "flagged_share", 1.25, "%"),
+        Fact("R2", "alpha", 0.01),
+    ]
+    rows = [
+        f for one in (*pictures, *events) for f in (Fact(one.id, "p_value", one.p), Fact(one.id, "score", one.score))
+    ]
     names = [Fact(one.id, "sample", one.sample) for one in pictures]
     listed = Evidence("E6", "list_findings", {"limit": 4}, "ok", head + names + rows)
     what_if = Evidence(
         "E7", "what_if_repaired", {"finding": a.id, "region": "region 1"}, "ok",
-        [Fact(a.id, "before_p_value", a.p), Fact(a.id, "after_p_value", a.normal_p), Fact(a.id, "before_score", a.score),
-         Fact(a.id, "after_score", a.normal_score), Fact(a.id, "alpha", a.alpha), Fact(a.id, "returns_to_normal", a.returns)],
+        _facts(a.id, before_p_value=a.p, after_p_value=a.normal_p, before_score=a.score, after_score=a.normal_score,
+               alpha=a.alpha, returns_to_normal=a.returns),
     )  # fmt: skip
     return [*explained, compared, listed, what_if]
 
 
 def _picture_facts(one: Picture) -> list[Fact]:
     facts = [
-        Fact(one.id, "sample", one.sample), Fact(one.id, "modality", "image"), Fact(one.id, "run", "R2"),
-        Fact(one.id, "score", one.score), Fact(one.id, "p_value", one.p), Fact(one.id, "alpha", one.alpha),
-        Fact(one.id, "regions", len(one.regions)), Fact(one.id, "state", "new"), Fact(one.id, "extrapolated", one.p < 0.001),
+        *_facts(one.id, sample=one.sample, modality="image", run="R2", score=one.score, p_value=one.p, alpha=one.alpha),
+        *_facts(one.id, regions=len(one.regions), state="new", extrapolated=one.p < 0.001),
     ]  # fmt: skip
     for region in one.regions:
         subject = f"{one.id}/{region['name']}"
         facts += [Fact(subject, "share", region["share"], "%"), Fact(subject, "position", region["position"])]
         facts += [Fact(subject, key, region[key], "px") for key in ("left", "top", "width", "height", "area")]
         facts += [Fact(subject, key, region[key]) for key in ("observed", "expected")]
-    return [*facts, Fact(one.id, "counterfactual_p_value", one.normal_p), Fact(one.id, "counterfactual_score", one.normal_score),
-            Fact(one.id, "returns_to_normal", one.returns)]  # fmt: skip
+    normal = {"counterfactual_p_value": one.normal_p, "counterfactual_score": one.normal_score}
+    return [*facts, *_facts(one.id, **normal, returns_to_normal=one.returns)]
+
+
+def _facts(subject: str, **values: float | int | str | bool) -> list[Fact]:
+    return [Fact(subject, field, value) for field, value in values.items()]
 
 
 def _event_facts(one: Event) -> list[Fact]:
     where = f"{one.id}/interval 1"
     facts = [
-        Fact(one.id, "sample", f"{one.start}..{one.end}"), Fact(one.id, "modality", "series"), Fact(one.id, "run", "R2"),
-        Fact(one.id, "score", one.score), Fact(one.id, "p_value", one.p), Fact(one.id, "alpha", one.alpha),
-        Fact(one.id, "regions", 1), Fact(one.id, "state", "new"),
-        Fact(where, "start_time", one.start), Fact(where, "end_time", one.end), Fact(where, "length", one.minutes + 1, "stamps"),
+        *_facts(one.id, sample=f"{one.start}..{one.end}", modality="series", run="R2", score=one.score, p_value=one.p),
+        *_facts(one.id, alpha=one.alpha, regions=1, state="new"),
+        *_facts(where, start_time=one.start, end_time=one.end),
+        Fact(where, "length", one.minutes + 1, "stamps"),
         Fact(where, "channels", ", ".join(c["name"] for c in one.channels[:2])),
     ]  # fmt: skip
     for channel in one.channels:
@@ -207,8 +228,20 @@ def _values(rng: random.Random, a: Picture, b: Picture, e: str) -> Claims:
     yield f"part_{rng.randrange(2000, 3000)}.png has a p-value of {p} [{e}].", False, "unknown sample"
     back = "" if a.returns else "not "
     away = "not " if a.returns else ""
-    yield f"After the repair {a.id} does {back}return to normal [{e}]." if back else f"After the repair {a.id} returns to normal [{e}].", True, "polarity"  # noqa: E501
-    yield f"After the repair {a.id} does {away}return to normal [{e}]." if away else f"After the repair {a.id} returns to normal [{e}].", False, "polarity"  # noqa: E501
+    yield (
+        f"After the repair {a.id} does {back}return to normal [{e}]."
+        if back
+        else f"After the repair {a.id} returns to normal [{e}].",
+        True,
+        "polarity",
+    )
+    yield (
+        f"After the repair {a.id} does {away}return to normal [{e}]."
+        if away
+        else f"After the repair {a.id} returns to normal [{e}].",
+        False,
+        "polarity",
+    )
     yield f"The nearest normal version of {a.id} has a p-value of {_n(a.normal_p)} [{e}].", True, "counterfactual"
     yield f"The nearest normal version of {a.id} has a p-value of {p} [{e}].", False, "before given as after"
     yield f"{a.id} has a p-value of {_n(a.normal_p)} [{e}].", False, "after given as before"
@@ -222,23 +255,61 @@ def _regions(rng: random.Random, a: Picture, b: Picture, one: dict, two: dict, o
     for first, second in ((one, two), (two, one)):
         name, share = first["name"], first["share"]
         yield f"{share:.1f} % of the score of {a.id} lies in {name} [{e}].", True, "share"
-        yield f"{a.id}'s {name} carries {share:.0f} % of the score and lies in the {first['position']} [{e}].", True, "share and place"
-        yield f"In {a.id}, {name} ({first['position']}) accounts for {share:.1f} percent of the score [{e}].", True, "share and place"
-        yield f"{name.capitalize()} of {a.id} begins {first['left']} px from the left and {first['top']} px from the top [{e}].", True, "edges"
+        yield (
+            f"{a.id}'s {name} carries {share:.0f} % of the score and lies in the {first['position']} [{e}].",
+            True,
+            "share and place",
+        )
+        yield (
+            f"In {a.id}, {name} ({first['position']}) accounts for {share:.1f} percent of the score [{e}].",
+            True,
+            "share and place",
+        )
+        yield (
+            f"{name.capitalize()} of {a.id} begins {first['left']} px from the left and {first['top']} px from the top "
+            f"[{e}].",
+            True,
+            "edges",
+        )
         yield f"{name.capitalize()} is {first['width']} px wide and {first['height']} px high [{e}].", True, "size"
-        yield f"{name.capitalize()} measures {first['width']} x {first['height']} pixels and covers {first['area']:,} px [{e}].", True, "size"
-        yield f"{second['share']:.1f} % of the score of {a.id} lies in {name} [{e}].", False, "share of the other region"
+        yield (
+            f"{name.capitalize()} measures {first['width']} x {first['height']} pixels and covers {first['area']:,} px "
+            f"[{e}].",
+            True,
+            "size",
+        )
+        yield (
+            f"{second['share']:.1f} % of the score of {a.id} lies in {name} [{e}].",
+            False,
+            "share of the other region",
+        )
         yield f"{share:.1f} px of the score of {a.id} lies in {name} [{e}].", False, "wrong unit"
-        yield f"{name.capitalize()} of {a.id} lies in the {second['position']} [{e}].", False, "place of the other region"
-        yield f"{name.capitalize()} is {first['height']} px wide and {first['width']} px high [{e}].", False, "width and height swapped"
+        yield (
+            f"{name.capitalize()} of {a.id} lies in the {second['position']} [{e}].",
+            False,
+            "place of the other region",
+        )
+        yield (
+            f"{name.capitalize()} is {first['height']} px wide and {first['width']} px high [{e}].",
+            False,
+            "width and height swapped",
+        )
         yield f"{name.capitalize()} is {first['width']} mm wide [{e}].", False, "wrong unit"
-        yield f"{name.capitalize()} of {a.id} begins {second['left'] + 1} px from the left [{e}].", False, "invented edge"
+        yield (
+            f"{name.capitalize()} of {a.id} begins {second['left'] + 1} px from the left [{e}].",
+            False,
+            "invented edge",
+        )
         yield f"{name.capitalize()} covers {first['area'] + 100:,} px [{e}].", False, "invented area"
     unused = next(place for place in PLACES if place not in {r["position"] for r in a.regions})
     yield f"The defect of {a.id} lies in the {unused} [{e}].", False, "invented place"
     yield f"Region 5 carries {one['share']:.1f} % of the score of {a.id} [{e}].", False, "unknown region"
     yield f"Together both regions of {a.id} carry {one['share'] + two['share']:.1f} % of the score [{e}].", True, "sum"
-    yield f"Together both regions of {a.id} carry {one['share'] + two['share'] + 6:.1f} % of the score [{e}].", False, "wrong sum"
+    yield (
+        f"Together both regions of {a.id} carry {one['share'] + two['share'] + 6:.1f} % of the score [{e}].",
+        False,
+        "wrong sum",
+    )
     yield f"The x range of region 1 is {one['left']} to {one['left'] + one['width']} px [{e}].", True, "right edge"
     yield f"Region 1 of {b.id} carries {one['share']:.1f} % of the score [E5].", False, "share of the other finding"
     yield f"Region 1 carries the largest share of the score of {a.id} [{e}].", True, "superlative"
@@ -254,11 +325,19 @@ def _grey(rng: random.Random, a: Picture, one: dict, two: dict, e: str) -> Claim
         yield f"Observed: {o}, expected: {x} in {name} [{e}].", True, "observed and expected"
         yield f"The grey level of {name} was observed at {o} against {x} expected [{e}].", True, "observed and expected"
         yield f"{name.capitalize()} is {gap:.0f} grey levels lower than expected [{e}].", True, "difference"
-        yield f"In {name} the mean grey level is {x} instead of the expected {o} [{e}].", False, "observed and expected swapped"
+        yield (
+            f"In {name} the mean grey level is {x} instead of the expected {o} [{e}].",
+            False,
+            "observed and expected swapped",
+        )
         yield f"{name.capitalize()} reads {x} where {o} was expected [{e}].", False, "observed and expected swapped"
         yield f"Observed: {x}, expected: {o} in {name} [{e}].", False, "observed and expected swapped"
         yield f"{name.capitalize()} is {gap:.0f} grey levels higher than expected [{e}].", False, "direction"
-        yield f"{name.capitalize()} is {gap * 1.4:.0f} grey levels lower than expected [{e}].", False, "wrong difference"
+        yield (
+            f"{name.capitalize()} is {gap * 1.4:.0f} grey levels lower than expected [{e}].",
+            False,
+            "wrong difference",
+        )
     yield f"In region 1 the mean grey level is {two['observed']:.1f} [{e}].", False, "value of the other region"
 
 
@@ -278,7 +357,11 @@ def _comparisons(rng: random.Random, a: Picture, b: Picture) -> Claims:
     yield f"{big.id} scores {big.score - small.score:.2f} higher than {small.id} [E5].", True, "difference"
     yield f"{big.id} scores {big.score - small.score + 0.7:.2f} higher than {small.id} [E5].", False, "wrong difference"
     yield f"The score of {big.id} is {big.score / small.score:.1f} times that of {small.id} [E5].", True, "ratio"
-    yield f"The score of {big.id} is {big.score / small.score + 0.8:.1f} times that of {small.id} [E5].", False, "wrong ratio"
+    yield (
+        f"The score of {big.id} is {big.score / small.score + 0.8:.1f} times that of {small.id} [E5].",
+        False,
+        "wrong ratio",
+    )
     place = a.regions[0]["position"]
     if place not in {r["position"] for r in b.regions}:
         yield f"{b.id} lies in the {place} too [E5].", False, "place of the other finding"
@@ -288,7 +371,11 @@ def _comparisons(rng: random.Random, a: Picture, b: Picture) -> Claims:
 def _what_if(rng: random.Random, a: Picture, b: Picture) -> Claims:
     p, q, s, t = _n(a.p), _n(a.normal_p), f"{a.score:.2f}", f"{a.normal_score:.2f}"
     yield f"Repairing region 1 of {a.id} raises the p-value from {p} to {q} [E7].", True, "from to"
-    yield f"Repairing region 1 lowers the score of {a.id} from {s} to {t} and raises its p-value to {q} [E7].", True, "from to"
+    yield (
+        f"Repairing region 1 lowers the score of {a.id} from {s} to {t} and raises its p-value to {q} [E7].",
+        True,
+        "from to",
+    )
     yield f"Before the repair the p-value of {a.id} is {p}, after it {q} [E7].", True, "before and after"
     yield f"Without region 1, {a.id} would score {t} [E7].", True, "after"
     yield f"Repairing region 1 of {a.id} changes the p-value from {q} to {p} [E7].", False, "from to, swapped"
@@ -341,16 +428,36 @@ def _channels(rng: random.Random, a: Event, b: Event, e: str) -> Claims:
         gap, times = one["observed"] - one["expected"], one["observed"] / one["expected"]
         yield f"{name.capitalize()} reads {o} {unit} instead of the expected {x} {unit} [{e}].", True, "channel"
         yield f"The channel `{name}` carries {one['share']:.1f} % of the score of {a.id} [{e}].", True, "channel share"
-        yield f"{one['share']:.0f} % of the score lies in {name} and {two['share']:.0f} % in {two['name']} [{e}].", True, "two shares"
-        yield f"{name} ({one['share']:.1f} %) and {two['name']} ({two['share']:.1f} %) carry it [{e}].", True, "two shares"
+        yield (
+            f"{one['share']:.0f} % of the score lies in {name} and {two['share']:.0f} % in {two['name']} [{e}].",
+            True,
+            "two shares",
+        )
+        yield (
+            f"{name} ({one['share']:.1f} %) and {two['name']} ({two['share']:.1f} %) carry it [{e}].",
+            True,
+            "two shares",
+        )
         yield f"The {name} is {gap:.1f} {unit} higher than expected [{e}].", True, "difference"
         yield f"The observed {name} is {times:.1f} times the expected value [{e}].", True, "ratio"
         yield f"For {name}, {x} {unit} would be normal, but {o} {unit} was measured [{e}].", True, "channel"
-        yield f"{name.capitalize()} reads {x} {unit} instead of the expected {o} {unit} [{e}].", False, "observed and expected swapped"
+        yield (
+            f"{name.capitalize()} reads {x} {unit} instead of the expected {o} {unit} [{e}].",
+            False,
+            "observed and expected swapped",
+        )
         yield f"{name.capitalize()} reads {o} {wrong} [{e}].", False, "wrong unit"
         yield f"{two['name'].capitalize()} reads {o} [{e}].", False, "value of another channel"
-        yield f"The channel `{two['name']}` carries {one['share']:.1f} % of the score [{e}].", False, "share of another channel"
-        yield f"{one['share']:.0f} % of the score lies in {two['name']} and {two['share']:.0f} % in {name} [{e}].", False, "two shares, swapped"  # noqa: E501
+        yield (
+            f"The channel `{two['name']}` carries {one['share']:.1f} % of the score [{e}].",
+            False,
+            "share of another channel",
+        )
+        yield (
+            f"{one['share']:.0f} % of the score lies in {two['name']} and {two['share']:.0f} % in {name} [{e}].",
+            False,
+            "two shares, swapped",
+        )
         yield f"The {name} is {gap:.1f} {unit} lower than expected [{e}].", False, "direction"
         yield f"The {name} is {gap * 1.3 + 1:.1f} {unit} higher than expected [{e}].", False, "wrong difference"
         yield f"The observed {name} is {times + 0.9:.1f} times the expected value [{e}].", False, "wrong ratio"
@@ -360,4 +467,8 @@ def _channels(rng: random.Random, a: Event, b: Event, e: str) -> Claims:
     yield f"{second['name'].capitalize()} carries most of the score of {a.id} [{e}].", False, "superlative"
     yield f"The channel `pump_9` carries {first['share']:.1f} % of the score [{e}].", False, "unknown channel"
     if stranger:
-        yield f"{stranger.capitalize()} carries {first['share']:.1f} % of the score [{e}].", False, "channel of the other finding"
+        yield (
+            f"{stranger.capitalize()} carries {first['share']:.1f} % of the score [{e}].",
+            False,
+            "channel of the other finding",
+        )

@@ -31,8 +31,8 @@ class Scripted(BaseChatModel):
     """Says what it was told to say; `seen` holds the messages of every call, `offered` the tools."""
 
     script: list[Any]
-    seen: list[list[BaseMessage]] = []  # noqa: RUF012 - pydantic copies it
-    offered: list[list[str]] = []  # noqa: RUF012
+    seen: list[list[BaseMessage]] = []
+    offered: list[list[str]] = []
 
     @property
     def _llm_type(self) -> str:
@@ -41,7 +41,9 @@ class Scripted(BaseChatModel):
     def bind_tools(self, tools: Sequence[Any], *, tool_choice: str | None = None, **kwargs: Any) -> Any:
         return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
 
-    def _generate(self, messages: list[BaseMessage], stop: Any = None, run_manager: Any = None, **kwargs: Any) -> ChatResult:
+    def _generate(
+        self, messages: list[BaseMessage], stop: Any = None, run_manager: Any = None, **kwargs: Any
+    ) -> ChatResult:
         reply = self.script[min(len(self.seen), len(self.script) - 1)]
         self.seen.append(list(messages))
         self.offered.append([tool["function"]["name"] for tool in kwargs.get("tools", [])])
@@ -71,7 +73,17 @@ def openai_server(replies: list[dict[str, Any] | int]) -> Iterator[tuple[str, li
                 return
             choice = {"index": 0, "message": {"role": "assistant", **reply}, "finish_reason": "stop"}
             usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
-            self._send(200, {"id": "x", "object": "chat.completion", "created": 0, "model": "fake", "choices": [choice], "usage": usage})
+            self._send(
+                200,
+                {
+                    "id": "x",
+                    "object": "chat.completion",
+                    "created": 0,
+                    "model": "fake",
+                    "choices": [choice],
+                    "usage": usage,
+                },
+            )
 
         def _send(self, status: int, body: dict[str, Any]) -> None:
             data = json.dumps(body).encode()

@@ -51,7 +51,10 @@ def test_a_true_answer_comes_through_with_its_marks_and_claims(workspace):
 def test_an_invented_number_goes_back_with_what_the_evidence_holds(workspace):
     p = f"{facts(workspace).p_value:.3g}"
     assistant = scripted(
-        workspace, call("explain_finding", finding="F1"), "The p-value of F1 is 0.7 [E1].", f"The p-value of F1 is {p} [E1]."
+        workspace,
+        call("explain_finding", finding="F1"),
+        "The p-value of F1 is 0.7 [E1].",
+        f"The p-value of F1 is {p} [E1].",
     )
     answer = assistant.ask(WHY)
     told = assistant.model.seen[2][-1].text
@@ -71,7 +74,9 @@ def test_what_stays_wrong_is_dropped_and_the_reader_is_told(workspace):
 
 
 def test_a_model_that_only_invents_is_replaced_by_the_narrator(workspace):
-    answer = scripted(workspace, "The p-value of F1 is 0.7 [E1].", "Its p-value is 0.8 [E1].", "It is 0.66 [E1].").ask(WHY)
+    answer = scripted(workspace, "The p-value of F1 is 0.7 [E1].", "Its p-value is 0.8 [E1].", "It is 0.66 [E1].").ask(
+        WHY
+    )
     assert answer.model == "narrator"
     assert "could not answer: nothing that it claimed matched the evidence. The embedded narrator" in answer.notices[0]
     assert "F1" in answer.text
@@ -109,7 +114,9 @@ def test_the_last_step_offers_no_tools_so_that_a_model_must_answer(workspace):
     def eager(messages):
         return call("find_sample", name=f"part {len(messages)}")
 
-    assistant = scripted(workspace, call("explain_finding", finding="F1"), *[eager] * 4, f"The p-value of F1 is {p} [E1].")
+    assistant = scripted(
+        workspace, call("explain_finding", finding="F1"), *[eager] * 4, f"The p-value of F1 is {p} [E1]."
+    )
     answer = assistant.ask(WHY)
     assert not answer.notices
     assert answer.model == "scripted"
@@ -128,9 +135,13 @@ def test_the_same_call_is_made_once(workspace):
 def test_unknown_tools_and_wrong_arguments_become_messages(workspace):
     p = f"{facts(workspace).p_value:.3g}"
     assistant = scripted(
-        workspace, call("delete_everything"), call("explain_finding", target="F1"), call("explain_finding", finding="F99"),
-        call("explain_finding", finding="F1"), f"The p-value of F1 is {p} [E3].",
-    )  # fmt: skip
+        workspace,
+        call("delete_everything"),
+        call("explain_finding", target="F1"),
+        call("explain_finding", finding="F99"),
+        call("explain_finding", finding="F1"),
+        f"The p-value of F1 is {p} [E3].",
+    )
     answer = assistant.ask(WHY)
     assert answer.text == f"The p-value of F1 is {p} [E3]."
     told = [messages[-1].text for messages in assistant.model.seen]
@@ -147,7 +158,9 @@ def test_a_tool_that_crashes_becomes_a_message(workspace):
         """What was flagged."""
         raise ZeroDivisionError("by zero")
 
-    answer = scripted(workspace, call("overview"), "I cannot look into the run now.", tools=[overview]).ask("what was flagged?")
+    answer = scripted(workspace, call("overview"), "I cannot look into the run now.", tools=[overview]).ask(
+        "what was flagged?"
+    )
     assert answer.text == "I cannot look into the run now."
     assert answer.steps[0].status == "error"
 
@@ -177,7 +190,9 @@ def test_a_call_that_only_repeats_data_is_not_made(workspace):
 
 def test_a_call_that_cannot_be_read_is_sent_back(workspace):
     p = f"{facts(workspace).p_value:.3g}"
-    assistant = scripted(workspace, "<tool_call>{explain F1", call("explain_finding", finding="F1"), f"F1 has p-value {p} [E1].")
+    assistant = scripted(
+        workspace, "<tool_call>{explain F1", call("explain_finding", finding="F1"), f"F1 has p-value {p} [E1]."
+    )
     assert assistant.ask(WHY).text == f"F1 has p-value {p} [E1]."
     assert "tool call that cannot be read" in assistant.model.seen[1][-1].text
 
@@ -221,7 +236,8 @@ def test_an_unreachable_server_is_replaced_and_said_openly(workspace, monkeypatc
     answer = Assistant(workspace, "openai:tiny").ask(WHY)
     assert answer.model == "narrator"
     assert answer.notices[0] == (
-        "The language model openai:tiny could not answer: it could not be reached. The embedded narrator answered instead."
+        "The language model openai:tiny could not answer: it could not be reached. The embedded narrator answered "
+        "instead."
     )
 
 
@@ -281,7 +297,9 @@ def test_answers_are_kept_in_the_store(workspace):
 
 def test_a_thread_goes_on_in_a_later_process_and_may_cite_earlier_evidence(workspace):
     p = f"{facts(workspace).p_value:.3g}"
-    with scripted(workspace, call("explain_finding", finding="F1"), f"The p-value of F1 is {p} [E1].", thread="t") as first:
+    with scripted(
+        workspace, call("explain_finding", finding="F1"), f"The p-value of F1 is {p} [E1].", thread="t"
+    ) as first:
         first.ask(WHY)
     with scripted(workspace, f"As said, the p-value of F1 is {p} [E1].", thread="t") as second:
         answer = second.ask("say it again")
@@ -301,7 +319,10 @@ def test_two_threads_do_not_mix(workspace):
 def test_drafts_and_corrections_leave_no_trace_in_the_thread(workspace):
     p = f"{facts(workspace).p_value:.3g}"
     assistant = scripted(
-        workspace, call("explain_finding", finding="F1"), "The p-value of F1 is 0.7 [E1].", f"The p-value of F1 is {p} [E1]."
+        workspace,
+        call("explain_finding", finding="F1"),
+        "The p-value of F1 is 0.7 [E1].",
+        f"The p-value of F1 is {p} [E1].",
     )
     assistant.ask(WHY)
     kinds = [type(message) for message in assistant.history()]

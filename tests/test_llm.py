@@ -19,7 +19,8 @@ TOOLS = {"explain_finding", "overview"}
 TEMPLATE = (
     "{% if tools %}<|im_start|>system\nTools: {{ tools | tojson }}<|im_end|>\n{% endif %}"
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}"
-    "{% for c in m.tool_calls or [] %}<tool_call>{{ c.function | tojson }}</tool_call>{% endfor %}<|im_end|>\n{% endfor %}"
+    "{% for c in m.tool_calls or [] %}<tool_call>{{ c.function | tojson }}</tool_call>{% endfor %}<|im_end|>\n{% "
+    "endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 
@@ -42,11 +43,18 @@ def tiny_folder(tmp_path_factory):
     plain = Tokenizer(models.BPE(vocab={t: i for i, t in enumerate(tokens)}, merges=[]))
     plain.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     plain.decoder = decoders.ByteLevel()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=plain, eos_token="<|im_end|>", pad_token="<|endoftext|>", additional_special_tokens=["<|im_start|>"])
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=plain,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        additional_special_tokens=["<|im_start|>"],
+    )
     tokenizer.chat_template = TEMPLATE
     torch.manual_seed(0)
-    config = Qwen2Config(vocab_size=len(tokens), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
-                         num_key_value_heads=2, max_position_embeddings=32768, eos_token_id=2, pad_token_id=0)  # fmt: skip
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = Qwen2Config(
+        len(tokens), **sizes, num_key_value_heads=2, max_position_embeddings=32768, eos_token_id=2, pad_token_id=0
+    )
     Qwen2ForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
@@ -129,7 +137,13 @@ def test_calls_are_found_in_every_usual_spelling(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["F1 is anomalous [E1].", 'The note says {"name": "other", "arguments": {}}.', '{"name": "unknown", "arguments": {}}', "os.system(cmd='ls')", "f(x=1)"],
+    [
+        "F1 is anomalous [E1].",
+        'The note says {"name": "other", "arguments": {}}.',
+        '{"name": "unknown", "arguments": {}}',
+        "os.system(cmd='ls')",
+        "f(x=1)",
+    ],
 )
 def test_answers_hold_no_calls(text):
     assert written_calls(text, TOOLS) == []
@@ -160,7 +174,11 @@ def test_the_prompt_holds_tools_calls_and_results(tiny_folder):
 
     model = load(str(tiny_folder), device="cpu")
     call = {"name": "explain_finding", "args": {"finding": "F1"}, "id": "1", "type": "tool_call"}
-    chat = [HumanMessage("why?"), AIMessage("", tool_calls=[call]), ToolMessage("[E1] ...", tool_call_id="1", name="explain_finding")]
+    chat = [
+        HumanMessage("why?"),
+        AIMessage("", tool_calls=[call]),
+        ToolMessage("[E1] ...", tool_call_id="1", name="explain_finding"),
+    ]
     tools = [{"type": "function", "function": {"name": "explain_finding", "description": "d", "parameters": {}}}]
     prompt = model._render(chat, tools)
     assert "explain_finding" in prompt
@@ -174,10 +192,15 @@ def test_a_template_without_tools_gets_them_as_text(tiny_folder):
 
     model = load(str(tiny_folder), device="cpu")
     kept = model._tokenizer.chat_template
-    strict = "{% for m in messages %}{% if m.role not in ('user', 'assistant') %}{{ raise_exception('no') }}{% endif %}[{{ m.role }}] {{ m.content }}\n{% endfor %}"
+    strict = (
+        "{% for m in messages %}{% if m.role not in ('user', 'assistant') %}{{ raise_exception('no') }}{% endif %}"
+        "[{{ m.role }}] {{ m.content }}\n{% endfor %}"
+    )
     try:
         model._tokenizer.chat_template = strict
-        tools = [{"type": "function", "function": {"name": "overview", "description": "what was flagged", "parameters": {}}}]
+        tools = [
+            {"type": "function", "function": {"name": "overview", "description": "what was flagged", "parameters": {}}}
+        ]
         prompt = model._render([SystemMessage("S"), HumanMessage("why?")], tools)
     finally:
         model._tokenizer.chat_template = kept
@@ -189,7 +212,9 @@ def test_calls_are_read_off_the_generated_text(tiny_folder):
     from assistant.llm.local import load
 
     tools = [{"type": "function", "function": {"name": "overview", "parameters": {}}}]
-    message = load(str(tiny_folder), device="cpu")._parse('I look.<tool_call>{"name": "overview", "arguments": {}}</tool_call><|im_end|>', "", tools)
+    message = load(str(tiny_folder), device="cpu")._parse(
+        'I look.<tool_call>{"name": "overview", "arguments": {}}</tool_call><|im_end|>', "", tools
+    )
     assert message.content == "I look."
     assert message.tool_calls[0]["name"] == "overview"
 
@@ -207,7 +232,7 @@ def test_a_conversation_too_long_for_the_model_is_one_sentence(tiny_folder):
 
 
 def test_no_such_folder_is_one_sentence():
-    with pytest.raises(AnomalyError, match="There is no model folder './nowhere'"):
+    with pytest.raises(AnomalyError, match=r"There is no model folder './nowhere'"):
         get_model("local:./nowhere")
 
 

@@ -35,79 +35,16 @@ from detectors.errors import AnomalyError
 RETRIES = 2  # how often an answer may be written again
 ASIDE = "aside"  # marks messages between agent and model that are no part of the conversation
 _SHOWN_TURNS = 3  # questions whose tool results are shown to a model in full
-_COMMON = set(
-    [
-        "the",
-        "a",
-        "is",
-        "of",
-        "to",
-        "in",
-        "and",
-        "i",
-        "you",
-        "it",
-        "not",
-        "no",
-        "can",
-        "for",
-        "was",
-        "are",
-        "be",
-        "this",
-        "that",
-        "with",
-        "on",
-        "as",
-        "at",
-        "what",
-        "le",
-        "la",
-        "les",
-        "de",
-        "est",
-        "et",
-        "un",
-        "une",
-        "je",
-        "pas",
-        "que",
-        "der",
-        "die",
-        "das",
-        "ist",
-        "und",
-        "ich",
-        "nicht",
-        "ein",
-        "eine",
-        "zu",
-        "den",
-        "el",
-        "los",
-        "es",
-        "en",
-        "y",
-        "no",
-        "se",
-        "il",
-        "di",
-        "che",
-        "è",
-        "non",
-        "per",
-        "o",
-        "os",
-        "um",
-        "uma",
-        "não",
-        "em",
-    ]
+_COMMON = frozenset(
+    # ruff: noqa: SIM905 - a list of words reads better as text
+    "the a is of to in and i you it not no can for was are be this that with on as at what le la les de est et un une "
+    "je pas que der die das ist und ich nicht ein eine zu den el los es en y se il di che non per o os um uma "
+    "em".split()
 )
 log = logging.getLogger(__name__)
 
 
-class Unusable(Exception):
+class UnusableError(Exception):
     """The model cannot answer this question; the sentence says why."""
 
 
@@ -152,7 +89,8 @@ class Steady(AgentMiddleware[Any, Turn]):
         if not isinstance(message, AIMessage):
             return message
         if message.usage_metadata:
-            turn.tokens.update({key: int(message.usage_metadata[key]) for key in ("input_tokens", "output_tokens")})  # type: ignore[literal-required]
+            used = message.usage_metadata
+            turn.tokens.update(input_tokens=used["input_tokens"], output_tokens=used["output_tokens"])
         text = without_thoughts(message.text)
         if message.tool_calls or not request.tools:
             return message.model_copy(update={"content": text})
@@ -169,11 +107,11 @@ def _in_time(call: Callable[[], ModelResponse[Any]], turn: Turn) -> ModelRespons
     """The model's reply within its time.
 
     Raises:
-        Unusable: it failed, or was too slow. A reply that hangs is left behind in its thread.
+        UnusableError: it failed, or was too slow. A reply that hangs is left behind in its thread.
     """
     left = min(turn.timeout, turn.deadline - time.monotonic())
     if left <= 0:
-        raise Unusable("it took too long")
+        raise UnusableError("it took too long")
     box: list[Any] = []
 
     def run() -> None:
@@ -189,9 +127,9 @@ def _in_time(call: Callable[[], ModelResponse[Any]], turn: Turn) -> ModelRespons
     else:
         run()
     if not box:
-        raise Unusable(f"it gave no reply within {left:.0f} s")
+        raise UnusableError(f"it gave no reply within {left:.0f} s")
     if isinstance(box[0], Exception):
-        raise Unusable(_said(box[0])) from box[0]
+        raise UnusableError(_said(box[0])) from box[0]
     return box[0]
 
 
@@ -323,7 +261,7 @@ class Checking(AgentMiddleware[Any, Turn]):
 
     def _accept(self, turn: Turn, verdict: Verdict, message: AIMessage) -> dict[str, Any]:
         if verdict.problems and not verdict.supported and turn.patient:
-            raise Unusable("nothing that it claimed matched the evidence")
+            raise UnusableError("nothing that it claimed matched the evidence")
         turn.verdict = verdict
         return {
             "messages": [
@@ -336,12 +274,12 @@ class Checking(AgentMiddleware[Any, Turn]):
 
     def _again(self, turn: Turn, text: str, reason: str, draft: str) -> dict[str, Any]:
         if not self._may_retry(turn, draft):
-            raise Unusable(reason)
+            raise UnusableError(reason)
         turn.drafts.append(draft)
         return {"messages": [_aside(text)], "jump_to": "model"}
 
     def _given_up(self, turn: Turn) -> dict[str, Any] | None:
-        raise Unusable("it went on calling tools and came to no answer")
+        raise UnusableError("it went on calling tools and came to no answer")
 
 
 def unreadable(text: str) -> str:

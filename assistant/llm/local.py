@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models.base import LanguageModelInput
@@ -168,7 +167,7 @@ def load(name_or_path: str, device: str = "auto", max_new_tokens: int = 1024, ti
             raise AnomalyError(
                 f"{name_or_path} has no chat template, so it cannot chat; use an instruction-tuned model."
             )
-        model = AutoModelForCausalLM.from_pretrained(source, local_files_only=is_folder, dtype="auto")
+        model: Any = AutoModelForCausalLM.from_pretrained(source, local_files_only=is_folder, dtype="auto")
     except AnomalyError:
         raise
     except Exception as error:  # missing files, bad JSON, no connection, cut weights: many libraries, many errors
@@ -187,7 +186,8 @@ def _not_loaded(name: str, is_folder: bool, error: Exception) -> str:
     if is_folder:
         return f"The folder {name!r} holds no usable language model: {reason}"
     return (
-        f"The language model {name!r} is neither a folder nor in the local cache, and the hub could not give it; download it "
+        f"The language model {name!r} is neither a folder nor in the local cache, and the hub could not give it; "
+        f"download it "
         f"and name its folder: --llm local:FOLDER. ({type(error).__name__})"
     )
 
@@ -217,7 +217,8 @@ def _plain(message: BaseMessage) -> dict[str, Any]:
 def _simplified(chat: list[dict[str, Any]], tools: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """For templates that know neither tools nor system messages: only user and assistant, in turns."""
     lines = [
-        f"- {t['function']['name']}: {t['function'].get('description', '')} {json.dumps(t['function'].get('parameters', {}))}"
+        f"- {t['function']['name']}: {t['function'].get('description', '')} "
+        f"{json.dumps(t['function'].get('parameters', {}))}"
         for t in tools
     ]
     call = 'To call a tool write only: <tool_call>{"name": "...", "arguments": {...}}</tool_call>'

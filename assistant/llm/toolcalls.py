@@ -71,7 +71,7 @@ def _read(body: str, raw: str) -> list[Written]:
         call = inner if isinstance(inner, dict) else call
         name = call.get("name") or call.get("tool") or (inner if isinstance(inner, str) else None)
         if isinstance(name, str):
-            given = next((call[key] for key in ("arguments", "parameters", "args", "input") if key in call), {})
+            given: Any = next((call[key] for key in ("arguments", "parameters", "args", "input") if key in call), {})
             found.append(Written(name, _arguments(given), raw))
     return found
 

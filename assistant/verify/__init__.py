@@ -9,25 +9,17 @@ anomalous" and the like are held against the facts too. Problems come in words t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from assistant.evidence import Claim, Evidence
-from assistant.verify.binding import Binder
-from assistant.verify.facts import Known, Pool, Read, aliases, plain
-from assistant.verify.reading import Moment, Place, place_words
-from assistant.verify.relations import relation_problems
-from assistant.verify.scene import Scene, look, nearest_after, nearest_before, trailing
+from assistant.verify.checks import FOLLOWS, everyone, is_id, offers, problems_of, states_facts
+from assistant.verify.facts import Pool, Read, aliases, plain
+from assistant.verify.scene import Scene, look
 from assistant.verify.sentences import Sentence, join, marked, split
 
 __all__ = ["Problem", "Verdict", "Verifier", "verify"]
 
-_OFFER = re.compile(
-    r"(?:shall|should|would you|do you|did you|which|what|who|could|can|may|want|is it|are you|how|if you|you (?:can|could|may)|ask|try|"
-    r"please|say|for example|let me know|tell me)\b",
-    re.I,
-)
-_FOLLOWS = re.compile(r"\b(?:other|another|second|next|remaining|both|each|all|they|these|range|between|them|respectively)\b", re.I)
 _TRIED = 8  # how many other results are tried when a sentence does not match the ones it cites
 
 
@@ -91,7 +83,9 @@ class Verdict:
         """The verdict with citations put right where one result of the conversation holds the whole sentence."""
         remedies = {problem.sentence: problem.remedy for problem in self.problems if problem.remedy}
         sentences = tuple(replace(s, cites=remedies.get(i, s.cites)) for i, s in enumerate(self.sentences, start=1))
-        return replace(self, sentences=sentences, problems=tuple(p for p in self.problems if p.sentence not in remedies))
+        return replace(
+            self, sentences=sentences, problems=tuple(p for p in self.problems if p.sentence not in remedies)
+        )
 
     def _kept(self) -> list[Sentence]:
         bad = {problem.sentence for problem in self.problems}
@@ -154,25 +148,31 @@ class _Check:
         unknown = [name for name in sentence.cites if name not in self.read]
         cites = tuple(name for name in sentence.cites if name in self.read) or tuple(self.read)
         pool = self.pool(cites)
-        context = () if _FOLLOWS.search(sentence.text) else self.context & _everyone(pool)
+        context = () if FOLLOWS.search(sentence.text) else self.context & everyone(pool)
         elsewhere = {name: kind for name, kind in self.parts.items() if name not in pool.parts}
         scene = look(sentence.bare, pool, self.names, context, elsewhere)
         if unknown:
             there = f"there is {', '.join(list(self.read)[-10:]) or 'none yet'}"
             return True, [f"there is no evidence {', '.join(unknown)} in this conversation; {there}"], scene
-        states = _states_facts(scene)
+        states = states_facts(scene)
         if not states or self._quotes(sentence):
             return states, [], scene
-        if _offers(sentence.bare):
+        if offers(sentence.bare):
             return False, self._unknown_ids(scene), scene
         if not sentence.cites:
-            return (False, [], scene) if self._only_repeats(sentence, scene) else (True, ["it states facts but cites no evidence"], scene)
+            return (
+                (False, [], scene)
+                if self._only_repeats(sentence, scene)
+                else (True, ["it states facts but cites no evidence"], scene)
+            )
         return True, problems_of(scene, pool), scene
 
     def remedy(self, sentence: Sentence, scene: Scene) -> tuple[str, ...]:
         """The evidence that holds the whole sentence, where it is clear which: the sentence names its subject, or just
         one result of the conversation fits."""
-        others = [name for name in reversed(self.read) if (name,) != sentence.cites and self._may_hold(name, scene)][:_TRIED]
+        others = [name for name in reversed(self.read) if (name,) != sentence.cites and self._may_hold(name, scene)][
+            :_TRIED
+        ]
         candidates: list[tuple[str, ...]] = [(name,) for name in others]
         if sentence.cites and all(name in self.read for name in sentence.cites):
             candidates += [(*sentence.cites, name) for name in others[:3] if name not in sentence.cites]
@@ -213,7 +213,7 @@ class _Check:
         pool = self.pool(tuple(self.read))
         found = [scene.text[m.start : m.end] for m in scene.bases]
         return [f"'{name}' is in no evidence of this conversation" for name in found
-                if not pool.says(name) and plain(name) not in self.asked and not _numbered(name)]  # fmt: skip
+                if not pool.says(name) and plain(name) not in self.asked and is_id(name)]  # fmt: skip
 
     def _only_repeats(self, sentence: Sentence, scene: Scene) -> bool:
         """Whether a sentence without marks says no more than that something the person named is not known."""
@@ -221,135 +221,17 @@ class _Check:
             bool(self.asked)
             and not (scene.numbers or scene.moments or scene.places)
             and all(plain(scene.text[m.start : m.end]) in self.asked for m in (*scene.bases, *scene.parts))
-            and re.search(r"\b(?:cannot|can't|do not|don't|not know|no|unknown|could not)\b", sentence.text, re.I) is not None
+            and re.search(r"\b(?:cannot|can't|do not|don't|not know|no|unknown|could not)\b", sentence.text, re.I)
+            is not None
         )
-
-
-def problems_of(scene: Scene, pool: Pool) -> list[str]:
-    """Everything in one cited sentence that its evidence does not hold."""
-    binder = Binder(scene, pool)
-    cited = pool.cited
-    found = [f"'{scene.text[m.start : m.end]}' is not in {cited}" for m in scene.bases if not _is_known(m.names, scene, m.start, m.end, pool)]
-    found += [f"'{name}' is not in {cited}" for name, _, _ in scene.quoted if not pool.says(name)]
-    found += [f"'{scene.text[m.start : m.end]}' is not in {cited}" for m in scene.parts
-              if m.kind != "place" and not any(pool.says(name) for name in m.names)]  # fmt: skip
-    found += [problem for part in scene.parts if (problem := _wrong_owner(part.names, part.start, scene, pool))]
-    found += [problem for place in scene.places if (problem := _place_problem(place, scene, pool))]
-    found += [problem for moment in scene.moments if (problem := _moment_problem(moment, scene, pool))]
-    found += [problem.replace("the cited evidence", cited) for number in scene.numbers if (problem := binder.number_problem(number))]
-    found += [problem for text in _texts(scene, pool) if (problem := text)]
-    return list(dict.fromkeys(found + relation_problems(binder)))
-
-
-def _states_facts(scene: Scene) -> bool:
-    """Whether a sentence holds anything that can be looked up."""
-    counted = [n for n in scene.numbers if n.kind != "ordinal"]
-    return bool(counted or scene.bases or scene.moments or scene.places or scene.parts or scene.quoted)
-
-
-def _offers(text: str) -> bool:
-    """Whether a sentence asks or proposes instead of stating: "Shall I repair region 1?"."""
-    return (text.endswith("?") and _OFFER.match(text) is not None) or re.match(r"(?:you can|you could|you may|ask|try|say)\b", text, re.I) is not None
-
-
-def _is_known(names: frozenset[str], scene: Scene, start: int, end: int, pool: Pool) -> bool:
-    return any(pool.says(name.removeprefix("sample ")) or pool.says(name) for name in names) or pool.says(scene.text[start:end])
-
-
-def _wrong_owner(names: frozenset[str], start: int, scene: Scene, pool: Pool) -> str:
-    """A region or channel that the evidence holds, but for none of the findings that the sentence names."""
-    owners = {name for m in scene.bases for name in m.names} or scene.context
-    having = [k for k in pool.known if k.part in names]
-    if not owners or not having or any(k.bases & owners or k.level == "run" for k in having):
-        return ""
-    if any(name in str(k.fact.value).split(", ") for k in pool.texts for name in names if k.bases & owners):
-        return ""
-    return f"'{sorted(names)[0]}' is a part of {sorted(having[0].bases)[0]} in {having[0].evidence}, not of what the sentence names"
-
-
-def _place_problem(place: Place, scene: Scene, pool: Pool) -> str:
-    parts = nearest_before([m for m in scene.parts if m.kind in ("region", "interval")], place.start) or next(
-        (m for m in scene.parts if m.kind == "region" and m.start >= place.end), None
-    )
-    findings = [m for m in scene.bases if any(n[0] in "Fs" for n in m.names)]
-    owner = nearest_before(findings, place.start) or nearest_after(findings, place.end)
-    owners = owner.names if owner else scene.context
-    spots = [k for k in pool.texts if k.fact.field in ("position", "place") and (not owners or k.bases & owners)]
-    spots = [k for k in spots if not parts or k.part in parts.names] or spots
-    if not spots and any(plain(place.text) in plain(str(v)) for one in pool.evidence for v in one.arguments.values()):
-        return ""
-    for known in spots:
-        words = place_words(str(known.fact.value))
-        if words == place.words or (place.words < words and "centre" not in place.words):
-            return ""
-    if any(plain(place.text.split(" the ")[-1]) in plain(one.note) for one in pool.evidence if one.note):
-        return ""
-    told = f"; {spots[0]}" if spots else ""
-    return f"'{place.text}' is not in {pool.cited}{told}"
-
-
-def _moment_problem(moment: Moment, scene: Scene, pool: Pool) -> str:
-    owner = nearest_before(scene.bases, moment.start) or nearest_after(scene.bases, moment.end)
-    owners = owner.names if owner else scene.context
-    known = [k for k in pool.texts if k.moment and (not owners or k.bases & owners or k.level != "finding")]
-    fitting = [k for k in known if all(getattr(k.moment, name) == value for name, value in moment.parts.items())]
-    told = _edge(scene, moment)
-    if any(not told or k.roles.get("edge", told) == told for k in fitting):
-        return ""
-    said = ", ".join(f"{k.fact.subject}.{k.fact.field} there is {k.fact.value}" for k in known[:2])
-    if fitting:
-        return f"'{moment.text}' is {fitting[0].fact.subject}.{fitting[0].fact.field}, not the {told}"
-    if any(moment.text in one.note for one in pool.evidence):
-        return ""
-    return f"'{moment.text}' is not in {pool.cited}" + (f"; {said}" if said else "")
-
-
-def _edge(scene: Scene, moment: Moment) -> str:
-    """ "start" or "end", as the words before a time say."""
-    ahead = scene.text[: moment.start]
-    if re.search(r"\b(?:from|between|start(?:s|ed|ing)?(?: (?:at|on))?|beg[ai]n(?:s|ning)?(?: (?:at|on))?|since)\s*$", ahead, re.I):
-        return "start"
-    if re.search(r"\b(?:to|until|till|through|end(?:s|ed|ing)?(?: (?:at|on))?)\s*$|[–—]\s?$", ahead, re.I):
-        return "end"
-    return ""
-
-
-def _texts(scene: Scene, pool: Pool) -> Iterable[str]:
-    """Values in words (country NZ instead of DE): on the right side of observed and expected."""
-    for known in pool.texts:
-        if known.fact.field not in ("observed", "expected"):
-            continue
-        value = str(known.fact.value)
-        for match in re.finditer(rf"(?<!\w){re.escape(value)}(?!\w)", scene.text):
-            told = _told(scene, match.start(), match.end())
-            if told and told != known.fact.field and not _also(known, told, pool):
-                yield f"'{value}' is {known.fact.subject}.{known.fact.field} in {known.evidence}, not {told}"
-
-
-def _told(scene: Scene, start: int, end: int) -> str:
-    marks = [m for m in scene.roles if m.kind == "seen"]
-    after, before = nearest_after(trailing(scene, marks), end), nearest_before(marks, start)
-    if after and re.fullmatch(r"[\s\"'”`]*(?:is|was|would be|would have been)?\s*", scene.text[end : after.start]):
-        return next(iter(after.names))
-    if before and re.fullmatch(r"[\s\"'“`:=]*(?:(?:is|was|value|of|a|an|the|be|to|country|as)\s)*[\s\"'“`]*", scene.text[before.end : start]):
-        return next(iter(before.names))
-    return ""
-
-
-def _also(known: Known, told: str, pool: Pool) -> bool:
-    return any(k.fact.field == told and k.fact.value == known.fact.value for k in pool.texts)
-
-
-def _everyone(pool: Pool) -> set[str]:
-    return {base for known in pool.known for base in known.bases}
-
-
-def _numbered(name: str) -> bool:
-    return not re.fullmatch(r"[RFIE]\d+", name)
 
 
 def _announces_nothing(sentence: Sentence, following: list[Sentence]) -> bool:
     """A line that ends in a colon, whose list was dropped."""
     if not sentence.text.rstrip("*_ ").endswith(":") or sentence.text.startswith("|"):
         return False
-    return not following or following[0].line == sentence.line or not (following[0].prefix.strip() or following[0].text.startswith("|"))
+    return (
+        not following
+        or following[0].line == sentence.line
+        or not (following[0].prefix.strip() or following[0].text.startswith("|"))
+    )

@@ -25,7 +25,13 @@ UNITS = {
     "Hz": "Hz hertz", "kHz": "kHz", "bar": "bar", "mbar": "mbar", "Pa": "Pa", "kPa": "kPa", "mm": "mm", "cm": "cm",
     "m": "m metre metres meter meters", "km": "km", "g": "g", "kg": "kg", "rpm": "rpm", "mm/s": "mm/s", "m/s": "m/s",
     "l/min": "l/min", "EUR": "EUR € euro euros", "USD": "USD $ dollar dollars", "GB": "GB", "MB": "MB", "kB": "kB KB",
-    "°": "° degree degrees deg",
+    "°": "° degree degrees deg", "psi": "psi", "atm": "atm", "hPa": "hPa", "MPa": "MPa", "N": "N newton", "kN": "kN",
+    "Nm": "Nm", "J": "J joule joules", "kJ": "kJ", "kWh": "kWh", "Wh": "Wh", "dB": "dB", "ppm": "ppm", "ppb": "ppb",
+    "l": "l L litre litres liter liters", "ml": "ml mL", "ft": "ft feet foot", "inch": "inch inches", "mph": "mph",
+    "km/h": "km/h kmh", "lb": "lb lbs pounds", "oz": "oz",
+    "µm": "µm um micron microns", "nm": "nm", "µs": "µs us", "ns": "ns", "week": "week weeks", "month": "month months",
+    "year": "year years", "GBP": "GBP £", "CHF": "CHF", "JPY": "JPY ¥", "Ω": "Ω ohm ohms", "MHz": "MHz", "GHz": "GHz",
+    "t": "tonnes",
 }  # fmt: skip
 CANONICAL = {word: unit for unit, words in UNITS.items() for word in words.split()}
 SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -250,6 +256,9 @@ def _derived(facts: Iterable[Fact]) -> list[Fact]:
             if low in fields and size in fields and high not in fields:
                 more.append(Fact(subject, high, fields[low].value + fields[size].value, fields[low].unit))  # type: ignore[operator]
         first, last = (fields.get(name) for name in ("start_time", "end_time"))
+        worst, lowest = fields.get("most_anomalous"), fields.get("lowest_p_value")
+        if worst and lowest:
+            more.append(Fact(str(worst.value), "p_value", lowest.value))
         begin = to_moment(str(first.value)) if first else None
         end = to_moment(str(last.value)) if last else None
         if begin and end and "duration" not in fields:

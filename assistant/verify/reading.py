@@ -4,6 +4,7 @@ Knows English and number formats; not evidence or language models. Everything fo
 the verifier can see what stands beside what.
 """
 
+# ruff: noqa: SIM905 - lists of words read better as text
 from __future__ import annotations
 
 import re
@@ -17,9 +18,7 @@ _SMALL = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
     "eighteen nineteen twenty"
 ).split()
-_TENS = dict(
-    zip("thirty forty fifty sixty seventy eighty ninety".split(), (30, 40, 50, 60, 70, 80, 90), strict=True)
-)
+_TENS = dict(zip("thirty forty fifty sixty seventy eighty ninety".split(), (30, 40, 50, 60, 70, 80, 90), strict=True))
 WORDS = {word: value for value, word in enumerate(_SMALL)} | _TENS | {"dozen": 12, "hundred": 100}
 _POWERS = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
 ORDINALS = {
@@ -29,6 +28,10 @@ ORDINALS = {
 _TIMES = {"once": 1, "twice": 2, "thrice": 3, "double": 2, "doubled": 2, "doubles": 2, "triple": 3, "tripled": 3,
           "triples": 3, "halved": 0.5, "halves": 0.5, "tenfold": 10, "twofold": 2, "threefold": 3}  # fmt: skip
 _FRACTIONS = {"half": 1 / 2, "third": 1 / 3, "quarter": 1 / 4, "fifth": 1 / 5, "tenth": 1 / 10}
+_FRACTION = re.compile(
+    r"\b(?:(?P<many>one|two|three|four|a)[\s-])?(?P<part>half|third|quarter|fifth|tenth)s?\b(?=\s+(?:of|as|the)\b)",
+    re.I,
+)
 _SUPER = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 COUNTED = {  # what people call the things that are counted -> fields that count them
     "findings": "finding findings anomaly anomalies alarm alarms event events hit hits defect defects detection "
@@ -39,7 +42,8 @@ COUNTED = {  # what people call the things that are counted -> fields that count
     "channels": "channel channels sensor sensors signal signals part parts",
     "features": "feature features column columns field fields part parts",
     "runs": "run runs", "incidents": "incident incidents", "members": "member members method methods",
-    "normals": "normals", "labels": "label labels", "neighbours": "neighbour neighbours neighbor neighbors",
+    "values": "p-values values scores", "normals": "normals", "labels": "label labels",
+    "neighbours": "neighbour neighbours neighbor neighbors",
 }  # fmt: skip
 COUNT_NOUNS = {word: [key for key, words in COUNTED.items() if word in words.split()]
                for words in COUNTED.values() for word in words.split()}  # fmt: skip
@@ -51,9 +55,8 @@ _DIGITS = re.compile(
     r"(?:[eE](?P<exp>[-−+]?\d+)|\s?[×x·*]\s?10(?:\^\{?(?P<caret>[-−+]?\d+)\}?|(?P<super>[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)))?"
 )
 _POWER_OF_TEN = re.compile(r"(?<![\w.])10(?:\^\{?(?P<caret>[-−+]?\d+)\}?|(?P<super>[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))")
-_WORD_NUMBER = re.compile(
-    r"\b(?:(?:%s)\b(?:[\s-](?:and\s)?(?:%s)\b)*)" % ("|".join([*WORDS, *_POWERS]), "|".join([*WORDS, *_POWERS])), re.I
-)
+_ANY = "|".join([*WORDS, *_POWERS])
+_WORD_NUMBER = re.compile(rf"\b(?:(?:{_ANY})\b(?:[\s-](?:and\s)?(?:{_ANY})\b)*)", re.I)
 _HEDGE = re.compile(
     r"(?:about|around|roughly|approximately|some|nearly|almost|close to|just (?:over|under|below|above)|≈|~|circa)\s*$",
     re.I,
@@ -136,6 +139,10 @@ def moments(text: str) -> list[Moment]:
             parts["hour"] = parts["hour"] % 12 + (12 if match["half"].lower().startswith("p") else 0)
         if parts:
             found.append(Moment(match.start(), match.end(), match[0], parts))
+    for match in _SPOKEN_TIME.finditer(text):
+        hour = WORDS[(match["hour"] or match["hour2"]).lower()] - (match["before"] == "to")
+        minute = {"half": 30, "quarter": 45 if match["before"] == "to" else 15}.get((match["part"] or "").lower(), 0)
+        found.append(Moment(match.start(), match.end(), match[0], {"hour12": int(hour) % 12, "minute": minute}))
     return found
 
 
@@ -148,15 +155,32 @@ _TIME = re.compile(
     r"|(?<![\d:])" + _CLOCK.format(n="2") + r"(?![\d:])(?:\s?(?P<half>[ap]\.?m\b\.?))?",
 )
 
+_HOURS = "|".join(_SMALL[1:13])
+_SPOKEN_TIME = re.compile(
+    rf"\b(?:(?P<part>half|quarter)\s(?:a\s)?(?P<before>past|to)\s(?P<hour>{_HOURS})\b"
+    rf"|(?P<hour2>{_HOURS})\so['’]clock\b)",
+    re.I,
+)
+
 _VERTICAL = {"upper": "upper", "top": "upper", "lower": "lower", "bottom": "lower", "middle": "centre"}
-_PLACE_WORD = {**_VERTICAL, "left": "left", "right": "right", "centre": "centre", "center": "centre", "central": "centre"}
+_PLACE_WORD = {
+    **_VERTICAL,
+    "left": "left",
+    "right": "right",
+    "centre": "centre",
+    "center": "centre",
+    "central": "centre",
+}
 _PLACE = re.compile(
     r"\b(?:(?P<pair>(?:upper|top|lower|bottom|middle|cent(?:re|er)|left|right)[-\s](?:left|right|cent(?:re|er)|middle)"
     r"(?!\s+(?:edge\s+)?(?:at|is|=|of \d)))(?:[-\s](?:corner|side|edge|part|area|quarter|third|half)s?\b)?"
-    r"|(?:in|at|on|near|to|towards?|around|of)\s(?:the|its)\s(?P<one>upper|lower|left|right|top|bottom|middle|cent(?:re|er))\b"
-    r"(?![-\s](?:left|right|cent(?:re|er)|middle)\b)(?!\s+(?:of the (?:list|ranking|order)|\d))(?:[-\s](?:corner|side|edge|part|area|quarter|third|half|hand side)s?\b)?"
+    r"|(?:in|at|on|near|to|towards?|around|of)\s(?:the|its)\s(?P<one>upper|lower|left|right|top|bottom|middle"
+    r"|cent(?:re|er))\b"
+    r"(?![-\s](?:left|right|cent(?:re|er)|middle)\b)(?!\s+(?:of the (?:list|ranking|order)|\d))(?:[-\s](?:corner"
+    r"|side|edge|part|area|quarter|third|half|hand side)s?\b)?"
     r"|(?P<side>left|right|upper|lower|top|bottom)[-\s](?:hand\s)?(?:side|corner|half|third|edge(?!\s+(?:at|is|=)))\b"
-    r"|(?<=is |in )(?P<bare>cent(?:re|er|ral(?:ly)?)(?:ed)?)\b)",
+    r"|(?<=the )(?P<mid>cent(?:re|er)|middle)\b(?! of the (?:list|ranking|run|order))|(?<=is |in )(?P<bare>cent(?:re"
+    r"|er|ral(?:ly)?)(?:ed)?)\b)",
     re.I,
 )
 
@@ -165,7 +189,7 @@ def places(text: str) -> list[Place]:
     """All places inside a picture that a sentence names."""
     found = []
     for match in _PLACE.finditer(text):
-        core = match["pair"] or match["one"] or match["side"] or "centre"
+        core = match["pair"] or match["one"] or match["side"] or match["mid"] or "centre"
         words = frozenset(_PLACE_WORD[word] for word in re.split(r"[-\s]", core.lower()) if word in _PLACE_WORD)
         found.append(Place(match.start(), match.end(), match[0], words))
     return found
@@ -214,10 +238,10 @@ def _spelled(text: str) -> list[Number]:
         if words in (["hundred"], ["thousand"], ["million"], ["dozen"]) and re.match(r"s\b", text[match.end() :]):
             continue
         found.append(Number(match.start(), match.end(), match[0], _word_value(words), 1.0, kind="word"))
-    for match in re.finditer(r"\b(?:%s|(\d+)(?:st|nd|rd|th))\b" % "|".join(ORDINALS), text, re.I):
+    for match in re.finditer(rf"\b(?:{'|'.join(ORDINALS)}|(\d+)(?:st|nd|rd|th))\b", text, re.I):
         value = float(match[1] or ORDINALS[match[0].lower()])
         found.append(Number(match.start(), match.end(), match[0], value, 1.0, kind="ordinal"))
-    for match in re.finditer(r"\b(?:%s)\b" % "|".join(_TIMES), text, re.I):
+    for match in re.finditer(rf"\b(?:{'|'.join(_TIMES)})\b", text, re.I):
         value = _TIMES[match[0].lower()]
         if match[0].lower() != "once":
             found.append(Number(match.start(), match.end(), match[0], value, 0.2 * value, kind="times"))
@@ -226,8 +250,7 @@ def _spelled(text: str) -> list[Number]:
 
 def _fractions(text: str) -> list[Number]:
     found = []
-    pattern = r"\b(?:(?P<many>one|two|three|four|a)[\s-])?(?P<part>half|third|quarter|fifth|tenth)(?P<s>s)?\b(?=\s+(?:of|as|the)\b)"
-    for match in re.finditer(pattern, text, re.I):
+    for match in _FRACTION.finditer(text):
         many, part = (match["many"] or "").lower(), match["part"].lower()
         if not many and part != "half":
             continue
@@ -250,7 +273,9 @@ def _word_value(words: list[str]) -> float:
 
 def _counts(text: str, start: int, end: int) -> bool:
     """Whether "one" is a number here: before a counted thing, "in" or "of"; and not "this one", "the one"."""
-    if re.search(r"\b(?:this|that|the|which|no|any|each|every|another|last|first|second|next|other)\s$", text[:start], re.I):
+    if re.search(
+        r"\b(?:this|that|the|which|no|any|each|every|another|last|first|second|next|other)\s$", text[:start], re.I
+    ):
         return False
     if re.match(r"\s(?:in\s(?:a\s)?(?:\d|hundred|thousand|ten\b|twenty|million))", text[end:], re.I):
         return True
@@ -259,7 +284,7 @@ def _counts(text: str, start: int, end: int) -> bool:
     for noun in nouns:
         if noun in ("of", "is", "was", "that", "which", "can", "has", "to", "in", "with", "and", "or"):
             return False
-        if noun in COUNT_NOUNS or noun in CANONICAL and len(noun) > 2:
+        if noun in COUNT_NOUNS or (noun in CANONICAL and len(noun) > 2):
             return True
     return False
 

@@ -11,9 +11,10 @@ import re
 from collections.abc import Callable
 
 from assistant.evidence import format_number
+from assistant.verify.beside import nearest_after, nearest_before
 from assistant.verify.binding import Binder
 from assistant.verify.facts import Known
-from assistant.verify.scene import Mention, nearest_after, nearest_before
+from assistant.verify.scene import Mention
 
 _LESS = r"below|under(?:neath)?|beneath|less than|smaller than|lower than|within|<|≤|does not exceed|not above"
 _MORE = r"above|over|exceeds?|greater than|larger than|higher than|more than|beyond|>|≥"
@@ -22,39 +23,61 @@ _ALPHA = re.compile(
     r"(?:alpha|α|threshold|significance level|limit|level)\b",
     re.I,
 )
-_NOT = re.compile(r"(?:\b(?:not|never|no longer|cannot|fails? to|nor|neither|without|isn't|barely)\b|n't\b|n’t\b)[^,;.]{0,40}$", re.I)
+_NOT = re.compile(
+    r"(?:\b(?:not|never|no longer|cannot|fails? to|nor|neither|without|isn't|barely)\b|n't\b|n’t\b)[^,;.]{0,40}$", re.I
+)
 _RETURNS = re.compile(
-    r"\b(?:(?:return|returns|returned|returning|back|come|comes|brought|bring|brings|go|goes|restored?s?)\b[^,;.]{0,40}?"
-    r"\bto normal|becomes? normal|(?:is|be|look|looks|count|counts as|would be) normal again|no longer (?:be )?(?:flagged|anomalous)"
+    r"\b(?:(?:return|returns|returned|returning|back|come|comes|brought|bring|brings|go|goes"
+    r"|restored?s?)\b[^,;.]{0,40}?"
+    r"\bto normal|becomes? normal|(?:is|be|look|looks|count|counts as|would be) normal again"
+    r"|no longer (?:be )?(?:flagged|anomalous)"
     r"|not (?:be )?flagged any ?more)",
     re.I,
 )
-_STAYS = re.compile(r"\b(?:(?:remain|remains|stay|stays|still|would still be|is still)\b[^,;.]{0,15}\b(?:flagged|anomalous|unusual))", re.I)
+_STAYS = re.compile(
+    r"\b(?:(?:remain|remains|stay|stays|still|would still be|is still)\b[^,;.]{0,15}\b(?:flagged|anomalous|unusual))",
+    re.I,
+)
 _FLAGGED = re.compile(r"\b(?:is|was|are|were|been)\s(?P<no>not\s|never\s)?flagged\b", re.I)
 _TOP = re.compile(
-    r"\b(?:most (?:anomalous|unusual|suspicious|extreme|striking|serious)|strangest|gravest|worst|oddest|lowest p-values?"
+    r"\b(?:most (?:anomalous|unusual|suspicious|extreme|striking|serious)|strangest|gravest|worst|oddest"
+    r"|lowest p-values?"
     r"|smallest p-values?|highest (?:anomaly )?scores?)\b",
     re.I,
 )
 _GUILTIEST = re.compile(
-    r"\b(?:guiltiest|most guilty|(?:largest|highest|biggest|greatest) share|dominates?|dominant|main (?:culprit|part|channel|feature)"
+    r"\b(?:guiltiest|most guilty|(?:largest|highest|biggest|greatest) share|dominates?|dominant|main (?:culprit|part"
+    r"|channel|feature)"
     r"|mainly|most of (?:the|its) (?:score|anomaly)|carries most|stands out most|strongest)\b",
     re.I,
 )
 _THAN = re.compile(
-    r"\b(?P<more>more|less|higher|lower|larger|smaller|greater|bigger)\s(?P<what>anomalous|unusual|suspicious|extreme|p-values?|scores?|shares?)"
+    r"\b(?P<more>more|less|higher|lower|larger|smaller|greater|bigger)\s(?P<what>anomalous|unusual|suspicious"
+    r"|extreme|p-values?|scores?|shares?)"
     r"\s(?:than|of)\b(?! (?:the )?(?:expected|normal|usual|alpha))",
     re.I,
 )
 _STATES = (
-    (re.compile(r"\b(?:is|was|been|as|are)\s(?:a |marked as a |labelled as a )?false alarm", re.I), {"false alarm", "normal"}),
+    (
+        re.compile(r"\b(?:is|was|been|as|are)\s(?:a |marked as a |labelled as a )?false alarm", re.I),
+        {"false alarm", "normal"},
+    ),
     (re.compile(r"\b(?:is|was|been|are)\s(?:now )?confirmed\b|\bconfirmed as\b", re.I), {"confirmed", "anomaly"}),
 )
 
 
 def relation_problems(binder: Binder) -> list[str]:
     """What the sentence says wrongly about its facts, one clause each."""
-    checks: tuple[Callable[[Binder], str], ...] = (_alpha, _polarity, _flagged, _superlative, _guilt, _than, _state, _extrapolated)
+    checks: tuple[Callable[[Binder], str], ...] = (
+        _alpha,
+        _polarity,
+        _flagged,
+        _superlative,
+        _guilt,
+        _than,
+        _state,
+        _extrapolated,
+    )
     return [problem for check in checks if (problem := check(binder))]
 
 
@@ -152,14 +175,20 @@ def _superlative(binder: Binder) -> str:
     """ "F12 is the most anomalous": the lowest p-value (or the highest score) among the findings of the evidence."""
     scene = binder.scene
     match = _TOP.search(scene.text)
-    if match is None or re.search(r"\b(?:one of the|among the|second|third|fourth|\d+|two|three|four|five|ten)\W*$", scene.text[: match.start()], re.I):
+    if match is None or re.search(
+        r"\b(?:one of the|among the|second|third|fourth|\d+|two|three|four|five|ten)\W*$",
+        scene.text[: match.start()],
+        re.I,
+    ):
         return ""
     owner = _meant(scene.bases, scene.text, match.start(), match.end())
     if owner is None:
         return ""
     best = [k for k in binder.pool.texts if k.fact.field == "most_anomalous"]
     scores = _ranking(binder, {"score"}, high=True)
-    leaders = {base for known in best for base in (str(known.fact.value),)} | _ranking(binder, {"p", "value"}, high=False)
+    leaders = {base for known in best for base in (str(known.fact.value),)} | _ranking(
+        binder, {"p", "value"}, high=False
+    )
     if "score" in match[0].lower():
         leaders = scores
     elif leaders and scores:
@@ -171,7 +200,11 @@ def _superlative(binder: Binder) -> str:
 
 def _ranking(binder: Binder, words: set[str], high: bool) -> set[str]:
     """The findings that lead by a plain fact, if the evidence holds it for at least two."""
-    found = {k.bases: k.number for k in binder.pool.numbers if k.words == words and k.level == "finding" and k.number is not None}
+    found = {
+        k.bases: k.number
+        for k in binder.pool.numbers
+        if k.words == words and k.level == "finding" and k.number is not None
+    }
     if len(found) < 2:
         return set()
     best = max(found.values()) if high else min(found.values())
@@ -182,7 +215,9 @@ def _guilt(binder: Binder) -> str:
     """ "cpu carries most of the score": the part with the largest share among its like."""
     scene = binder.scene
     match = _GUILTIEST.search(scene.text)
-    if match is None or re.search(r"\b(?:second|third|one of the|not)\W*(?:\w+\W+)?$", scene.text[: match.start()], re.I):
+    if match is None or re.search(
+        r"\b(?:second|third|one of the|not)\W*(?:\w+\W+)?$", scene.text[: match.start()], re.I
+    ):
         return ""
     named = [part for part in scene.parts if part.kind not in ("region", "interval", "place")] or scene.parts
     part = _meant(named, scene.text, match.start(), match.end())
@@ -190,7 +225,11 @@ def _guilt(binder: Binder) -> str:
         return ""
     for known in binder.pool.numbers:
         if known.part in part.names and known.fact.field == "share" and _concerns(binder, known):
-            peers = [k for k in binder.pool.numbers if k.bases == known.bases and k.kind == known.kind and k.words == known.words]
+            peers = [
+                k
+                for k in binder.pool.numbers
+                if k.bases == known.bases and k.kind == known.kind and k.words == known.words
+            ]
             best = max(peers, key=lambda k: k.number or 0.0)
             if (best.number or 0.0) > (known.number or 0.0):
                 return f"the largest share is {best.part}'s in {best.evidence}"
@@ -222,7 +261,7 @@ def _value(binder: Binder, mention: Mention | None, words: set[str]) -> float | 
         return None
     found = {
         k.number for k in binder.pool.numbers
-        if k.words == words and (k.bases & mention.names and not k.part or k.part in mention.names)
+        if k.words == words and ((k.bases & mention.names and not k.part) or k.part in mention.names)
     }  # fmt: skip
     return found.pop() if len(found) == 1 else None
 
@@ -232,7 +271,11 @@ def _state(binder: Binder) -> str:
     scene = binder.scene
     for pattern, right in _STATES:
         match = pattern.search(scene.text)
-        if match is None or _NOT.search(scene.text[: match.start() + 4]) or scene.has("if|whether|may|might|could|would"):
+        if (
+            match is None
+            or _NOT.search(scene.text[: match.start() + 4])
+            or scene.has("if|whether|may|might|could|would")
+        ):
             continue
         facts = [k for k in binder.pool.texts if k.fact.field in ("state", "label") and _concerns(binder, k)]
         if facts and not any(k.fact.value in right for k in facts):
@@ -242,7 +285,9 @@ def _state(binder: Binder) -> str:
 
 def _concerns(binder: Binder, known: Known) -> bool:
     """Whether a fact is about something that the sentence names (or it names nothing)."""
-    names = {name for mention in binder.scene.bases for name in mention.names if name[0] in "Fs"} or binder.scene.context
+    names = {
+        name for mention in binder.scene.bases for name in mention.names if name[0] in "Fs"
+    } or binder.scene.context
     return not names or bool(known.bases & names)
 
 

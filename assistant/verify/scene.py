@@ -12,9 +12,22 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from assistant.verify.facts import Pool, plain
-from assistant.verify.reading import COUNT_NOUNS, Moment, Number, Place, moments, numbers, place_words, places
-
-Options = tuple[frozenset[str], ...]  # a field mention fits a fact when one option lies within the fact's words
+from assistant.verify.lexicon import (
+    CALLED,
+    FILE,
+    ID,
+    NO_NAME,
+    NUMBERED,
+    OF_SCORE,
+    ORDINAL_PART,
+    ORDINARY,
+    QUOTED,
+    ROLES,
+    SNAKE,
+    STATIC,
+    Options,
+)
+from assistant.verify.reading import COUNT_NOUNS, ORDINALS, Moment, Number, Place, moments, numbers, place_words, places
 
 
 @dataclass(frozen=True)
@@ -49,84 +62,6 @@ class Scene:
         return re.search(rf"\b(?:{pattern})\b", self.text, re.I) is not None
 
 
-_STATIC: tuple[tuple[re.Pattern[str], Options, str], ...] = tuple(
-    (re.compile(pattern, re.I), tuple(frozenset(option.split()) for option in options.split("|")), kind)
-    for pattern, options, kind in (
-        (r"\bshares?\b", "share", ""),
-        (r"\b(?:carr(?:y|ies)|accounts? for|contributes?)\b", "share", "verb"),
-        (r"\bp[- _]?values?\b|\bp\b(?=\s*[=<>≈]|\s(?:of|is|was|below|above)\s|\s\d)", "p value", ""),
-        (r"\b(?:anomaly )?scor(?:es?|ed|ing)\b", "score", ""),
-        (r"\balpha\b|α|\bsignificance level\b|\bfalse[- ]alarm level\b", "alpha", ""),
-        (r"\bwide\b|\bwidth\b", "width", ""),
-        (r"(?<=px )high\b|(?<=pixels )high\b|\bheight\b|\btall\b", "height", ""),
-        (r"\barea\b", "area", ""),
-        (r"\bpeak(?:s|ing)?\b", "peak", ""),
-        (r"\bsimilarit(?:y|ies)\b", "similarity", ""),
-        (r"(?<!\d )(?<!px )\bx\b(?=\s*[=:]|\s(?:from\s|at\s|between\s)?\d)", "left|right|x", ""),
-        (r"\by\b(?=\s*[=:]|\s(?:from\s|at\s|between\s)?\d)", "top|bottom|y", ""),
-        (r"\bleft\b(?= edge|\s*[=:]|\s(?:at|is|of)\s\d)", "left", ""),
-        (r"\btop\b(?= edge|\s*[=:]|\s(?:at|is|of)\s\d)", "top", ""),
-        (r"\bright\b(?= edge|\s*[=:]|\s(?:at|is|of)\s\d)", "right", ""),
-        (r"\bbottom\b(?= edge|\s*[=:]|\s(?:at|is|of)\s\d)", "bottom", ""),
-        (r"\blength\b|(?<=[a-z] )long\b(?! as)|\blast(?:s|ed|ing)\b|\bduration\b",
-         "length|duration", ""),
-        (r"\bindex\b", "index", ""),
-    )
-)  # fmt: skip
-_ROLES = tuple(
-    (re.compile(rf"\b(?:{pattern})\b", re.I), axis, role)
-    for pattern, axis, role in (
-        (r"(?:to be )?expect(?:ed|s|ation)?|instead of|rather than|against|versus|vs\.?|compared (?:to|with)"
-         r"|should (?:have been|be|read|lie)|(?:would|is|are|were|was) (?:be )?normal(?! (?:again|version))|normal(?:ly)?"
-         r"(?= (?:would|is|value|level|reading|at|\d))|normally|usually|predict(?:ed|s)", "seen", "expected"),
-        (r"observed|measured|reads?|reading|recorded|actual(?:ly)?|reach(?:ed|es)|stood at|found at|in fact|real",
-         "seen", "observed"),
-        (r"before|original(?:ly)?|initial(?:ly)?|unrepaired|so far|was flagged with", "time", "before"),
-        (r"after(?:wards)?|repaired|counterfactual|normal version|would (?:still )?(?:be|have|drop|fall|rise|become|score)(?! normal)"
-         r"|becomes?|(?:down|up|back)(?: above \w+)? to|(?:drops?|falls?|rises?|goes|lowers? it|sinks?|climbs?) to"
-         r"|without (?=\W)", "time", "after"),
-        (r"from|starts?|started|starting|began|begins?|since", "edge", "start"),
-        (r"to|until|till|through|ends?|ended|ending", "edge", "end"),
-        (r"lowest|smallest|minimum|minimal|min|least", "rank", "low"),
-        (r"highest|largest|maximum|maximal|max|greatest|biggest", "rank", "high"),
-        (r"mean|median|average|typical", "rank", "middle"),
-    )
-)  # fmt: skip
-_OF_SCORE = re.compile(r"\bof (?:the|its|their|that|this) (?:total |whole |entire |anomaly )?score\b(?! of \d)", re.I)
-_LEADS_ONLY = re.compile(
-    r"instead|rather|against|versus|vs|compared|should|from|to\b|until|till|through|start|since|beg|reads?|reach|stood|becomes?"
-    r"|would (?!be normal|normal)|down|up|back|drops?|falls?|rises?|goes|lowers?|sinks?|climbs?",
-    re.I,
-)
-_CONNECT = set(
-    "of is was are were at to a an the only just about around roughly nearly almost approximately equals equal comes "
-    "stands lies has have had from below above under over than less more low high as by now still again went goes fell "
-    "falls drop drops dropped rose rises rise value values both and or between respectively with for in on it its this "
-    "that which would be been back up down well far even very so close reads s i e namely here there level".split()
-)
-_BREAK = re.compile(r";|\b(?:while|whereas|but|although|though)\b|\. ", re.I)
-_ORDINARY = set(
-    "time times value values score scores share shares count name normal anomaly alpha index state label note run source "
-    "method left right top bottom width height area peak start end length position region interval channel feature sample "
-    "finding part data the a an is was and or of in on at to for with by from as it its this that p x y".split()
-)
-_ID = re.compile(r"\b(?P<id>[RFIE]\d+)\b")
-_FILE = re.compile(r"(?<![\w/])[\w][\w\-./]*\.(?:png|jpe?g|bmp|tiff?|gif|webp|csv|tsv|parquet|npy|npz|jsonl?|mp4|avi|txt)\b", re.I)
-_CALLED = re.compile(
-    r"\b(?:channel|feature|column|sensor)\s(?P<name>[A-Za-z][\w-]*)(?=\s(?:is|was|has|had|reads|carries|shows|deviates|rises|"
-    r"falls|drops|accounts|contributes|stands|stays|reached|of F\d)\b|\s?[,.()]|$)"
-)
-_NO_NAME = _ORDINARY | _CONNECT | set(
-    "alone too also here there itself together each only most first who where when because clearly then not one two three".split()
-)
-_QUOTED = re.compile(r"\"([^\"]{1,200})\"|“([^”]{1,200})”|`([^`]{1,200})`|(?<!\w)'([^']{1,200})'(?!\w)")
-_SNAKE = re.compile(r"\b[A-Za-z]\w*_\w+\b|\b[A-Za-z]+[-.]?\d+(?:[-.]\d+)*\b")
-_NUMBERED = re.compile(
-    r"\b(?P<noun>part|sample|image|picture|row|record|transaction|payment|frame|no\.?|number)\s#?0*(?P<number>\d+)\b", re.I
-)
-_ORDINAL_PART = re.compile(r"\b(?P<word>first|second|third|fourth|fifth)\s(?P<noun>region|interval|place|spot)\b", re.I)
-
-
 def look(
     text: str,
     pool: Pool,
@@ -155,88 +90,6 @@ def look(
     parts += _place_parts(spots, pool)
     parts.sort(key=lambda mention: mention.start)
     return Scene(text, sheet.rest, bases, parts, fields, roles, found, times, spots, quoted, frozenset(context))
-
-
-def nearest_before(mentions: list[Mention], position: int) -> Mention | None:
-    """The last mention that ends before `position`."""
-    before = [mention for mention in mentions if mention.end <= position]
-    return before[-1] if before else None
-
-
-def nearest_after(mentions: list[Mention], position: int) -> Mention | None:
-    """The first mention that begins at or after `position`."""
-    return next((mention for mention in mentions if mention.start >= position), None)
-
-
-def group_of(scene: Scene, mentions: list[Mention], member: Mention) -> list[Mention]:
-    """The mentions that are named together with `member`: "F12, F13 and F14"."""
-    i = mentions.index(member)
-    low = high = i
-    while low > 0 and _joined(scene, mentions[low - 1], mentions[low]):
-        low -= 1
-    while high + 1 < len(mentions) and _joined(scene, mentions[high], mentions[high + 1]):
-        high += 1
-    return mentions[low : high + 1]
-
-
-def field_of(scene: Scene, number: Number) -> Mention | None:
-    """The field that a number is said to be: by the words right before or right after it."""
-    following = nearest_after(scene.fields, number.end)
-    if following and following.kind != "verb" and _touches(scene, number.end, following.start):
-        return following
-    index = scene.numbers.index(number)
-    start = number
-    while True:  # through lists: "p-values of 0.1, 0.2 and 0.3"
-        mention = nearest_before(scene.fields, start.start)
-        previous = scene.numbers[index - 1] if index > 0 else None
-        if mention is not None and (previous is None or previous.end <= mention.start):
-            return mention if _leads(scene, mention, start.start) else None
-        if previous is None or previous.unit != start.unit or not listed(scene, previous, start):
-            return None
-        start, index = previous, index - 1
-
-
-def role_of(scene: Scene, number: Number, axis: str) -> str:
-    """The role a number is given on an axis by the words beside it ("" = none)."""
-    mentions = [mention for mention in scene.roles if mention.kind == axis]
-    following = nearest_after(trailing(scene, mentions), number.end)
-    if axis in ("seen", "time") and following and _trails(scene, number.end, following.start):
-        return next(iter(following.names))
-    preceding = nearest_before(mentions, number.start)
-    if preceding is None or any(preceding.end <= other.start < number.start for other in scene.numbers):
-        return ""
-    limit = 3 if axis in ("time", "rank") else 2
-    if _gap(scene, preceding.end, number.start) <= limit and not _BREAK.search(scene.text[preceding.end : number.start]):
-        pair = [mention for mention in mentions if mention.end <= number.start][-2:]
-        if len(pair) == 2 and re.fullmatch(r"\W*(?:and|or|against|versus|vs\.?)?\W*", scene.text[pair[0].end : pair[1].start]):
-            return ""  # "before and after: 8.2 and 1.1": the order tells, see binding
-        return next(iter(preceding.names))
-    return ""
-
-
-def trailing(scene: Scene, mentions: list[Mention]) -> list[Mention]:
-    """Role mentions that may stand behind what they speak of: "41.2 was expected", never "instead of"."""
-    return [mention for mention in mentions if not _LEADS_ONLY.match(scene.text[mention.start : mention.end])]
-
-
-def listed(scene: Scene, first: Number, second: Number) -> bool:
-    """Whether two neighbouring numbers are items of one list: "8.2 for F12 and 4.1 for F13"."""
-    between = scene.rest[first.end : second.start]
-    words = [word.lower() for word in re.findall(r"[A-Za-z]+", between)]
-    return not [word for word in words if word not in _CONNECT and word not in ("against", "versus", "vs", "compared")]
-
-
-def count_noun(scene: Scene, number: Number) -> list[str]:
-    """The counted things right after a whole number: "3 suspicious regions" -> ["regions"]."""
-    if number.unit or number.value != int(number.value) or number.kind not in ("plain", "word"):
-        return []
-    words = re.match(r"(?:[\s-]+[A-Za-z]+){1,3}", scene.text[number.end :])
-    for word in re.findall(r"[A-Za-z]+", words[0]) if words else []:
-        if word.lower() in COUNT_NOUNS:
-            return COUNT_NOUNS[word.lower()]
-        if word.lower() in {"of", "in", "for", "and", "or", "is", "was", "at", "to", "on", "with", "by", "from", "against"}:
-            break
-    return []
 
 
 # --- finding mentions ----------------------------------------------------------------------------------------------
@@ -269,23 +122,23 @@ def _bases_and_names(
             bases.append(Mention(start, end, frozenset(names.get(name, ()) or {name})))
 
     part_names = {plain(name) for name in pool.parts}
-    for match in _QUOTED.finditer(sheet.text):
+    for match in QUOTED.finditer(sheet.text):
         inner = next(group for group in match.groups() if group)
         if inner in names:
             base(match.start(), match.end(), inner)
-        elif plain(inner) not in part_names and not _ID.fullmatch(inner) and sheet.take(match.start(), match.end()):
+        elif plain(inner) not in part_names and not ID.fullmatch(inner) and sheet.take(match.start(), match.end()):
             quoted.append((inner, match.start(), match.end()))
-    known = [name for name in names if len(name) > 2 and not name.isdigit() and not _ID.fullmatch(name)]
+    known = [name for name in names if len(name) > 2 and not name.isdigit() and not ID.fullmatch(name)]
     for name in sorted((name for name in known if name in sheet.text), key=len, reverse=True):
         if name in sheet.rest:
             for match in re.finditer(rf"(?<![\w/]){re.escape(name)}(?!\w)", sheet.rest):
                 base(match.start(), match.end(), name)
-    for match in _NUMBERED.finditer(sheet.rest):
+    for match in NUMBERED.finditer(sheet.rest):
         for name in _numbered(match["number"], names):
             base(match.start(), match.end(), name)
-    for match in _ID.finditer(sheet.rest):
+    for match in ID.finditer(sheet.rest):
         base(match.start(), match.end(), match["id"])
-    for pattern in (_FILE, _SNAKE):
+    for pattern in (FILE, SNAKE):
         for match in pattern.finditer(sheet.rest):
             name = match[0]
             if plain(name) not in part_names and _is_name(name) and sheet.take(match.start(), match.end()):
@@ -304,7 +157,7 @@ def _numbered(digits: str, names: Mapping[str, set[str]]) -> list[str]:
     wanted = int(digits)
     found = []
     for name in names:
-        if not _ID.fullmatch(name):
+        if not ID.fullmatch(name):
             runs = re.findall(r"\d+", re.sub(r"\.\w+$", "", name))
             if runs and int(runs[-1]) == wanted:
                 found.append(name)
@@ -319,8 +172,8 @@ def _parts(sheet: _Sheet, pool: Pool) -> list[Mention]:
         if sheet.take(start, end):
             found.append(Mention(start, end, frozenset([name]), kind))
 
-    for match in _ORDINAL_PART.finditer(sheet.rest):
-        number = "first second third fourth fifth".split().index(match["word"].lower()) + 1
+    for match in ORDINAL_PART.finditer(sheet.rest):
+        number = ORDINALS[match["word"].lower()]
         noun = "interval" if match["noun"].lower() == "interval" else "region"
         part(match.start(), match.end(), f"{noun} {number}", noun)
     for match in re.finditer(r"\b(region|interval)\s#?(\d+)\b", sheet.rest, re.I):
@@ -334,8 +187,8 @@ def _parts(sheet: _Sheet, pool: Pool) -> list[Mention]:
 def _strangers(sheet: _Sheet, elsewhere: Mapping[str, str]) -> list[tuple[str, int, int]]:
     """Names of parts that the cited facts do not have: known from other results, or said to be a channel or feature."""
     found = [(name, *span) for name, kind in elsewhere.items() for span in _occurrences(name, kind, sheet)]
-    for match in _CALLED.finditer(sheet.rest):
-        if match["name"].lower() not in _NO_NAME and not match["name"].lower().endswith(("ing", "ed")):
+    for match in CALLED.finditer(sheet.rest):
+        if match["name"].lower() not in NO_NAME and not match["name"].lower().endswith(("ing", "ed")):
             found.append((match["name"], *match.span("name")))
     return [(name, start, end) for name, start, end in found if sheet.take(start, end)]
 
@@ -344,7 +197,7 @@ def _occurrences(name: str, kind: str, sheet: _Sheet) -> list[tuple[int, int]]:
     """Where a part is named; a name that is an ordinary word counts only in quotes or beside the word for its kind."""
     spelled = r"[\s_]".join(re.escape(word) for word in re.split(r"[\s_]", name))
     quoted = rf"[\"“`']{spelled}[\"”`']"
-    if name.lower() in _ORDINARY or len(name) < 3:
+    if name.lower() in ORDINARY or len(name) < 3:
         word = kind or "channel|feature|column"
         pattern = rf"{quoted}|\b(?:{word}|column)\s{spelled}(?!\w)|(?<!\w){spelled}(?=\s(?:{word}|column)\b)"
         flags = 0
@@ -370,15 +223,14 @@ def _place_parts(spots: list[Place], pool: Pool) -> list[Mention]:
 def _fields(sheet: _Sheet, pool: Pool) -> list[Mention]:
     """Field names in words, the longest first."""
     found: list[Mention] = []
-    for match in _OF_SCORE.finditer(sheet.text):
+    for match in OF_SCORE.finditer(sheet.text):
         if sheet.take(match.start(), match.end()):
             found.append(Mention(match.start(), match.end(), frozenset(["share"]), "", (frozenset(["share"]),)))
-    for name, pattern in _own_fields(tuple(pool.fields)):
-        kind = "count" if name in COUNT_NOUNS else ""
-        for match in pattern.finditer(sheet.text):
-            if sheet.take(match.start(), match.end()):
-                found.append(Mention(match.start(), match.end(), frozenset([match[0]]), kind, (frozenset(name.split("_")),)))
-    for pattern, options, kind in _STATIC:
+    own = [(pattern, (frozenset(name.split("_")),), "count" * (name in COUNT_NOUNS), "_" in name)
+           for name, pattern in _own_fields(tuple(pool.fields))]  # fmt: skip
+    several = [row[:3] for row in own if row[3]]
+    single = [row[:3] for row in own if not row[3]]
+    for pattern, options, kind in (*several, *STATIC, *single):
         for match in pattern.finditer(sheet.text):
             if sheet.take(match.start(), match.end()):
                 found.append(Mention(match.start(), match.end(), frozenset([match[0]]), kind, options))
@@ -395,46 +247,7 @@ def _own_fields(names: tuple[str, ...]) -> list[tuple[str, re.Pattern[str]]]:
 
 def _roles(sheet: _Sheet) -> list[Mention]:
     found: list[Mention] = []
-    for pattern, axis, role in _ROLES:
+    for pattern, axis, role in ROLES:
         found += [Mention(m.start(), m.end(), frozenset([role]), axis) for m in pattern.finditer(sheet.text)]
     found.sort(key=lambda mention: mention.start)
     return found
-
-
-# --- distances -----------------------------------------------------------------------------------------------------
-
-
-def _joined(scene: Scene, first: Mention, second: Mention) -> bool:
-    between = scene.text[first.end : second.start]
-    return re.fullmatch(r"\s*(?:,|,?\s*and|or|&|,?\s*as well as)\s*(?:the |channel |feature |finding )?", between) is not None
-
-
-def _gap(scene: Scene, start: int, end: int) -> int:
-    """How many words of substance stand between two places; found names and numbers do not count."""
-    roles = " ".join(scene.text[m.start : m.end].lower() for m in scene.roles if start <= m.start < end).split()
-    words = re.findall(r"[A-Za-z]+", scene.rest[start:end])
-    return len([word for word in words if word.lower() not in _CONNECT and word.lower() not in roles])
-
-
-def _leads(scene: Scene, mention: Mention, position: int) -> bool:
-    """Whether a field mention speaks of the number that begins at `position`."""
-    between = scene.text[mention.end : position]
-    if mention.kind == "count":
-        return re.fullmatch(r"\s*(?::|=|\(|is|are|was|were)?\s*", between) is not None
-    if _BREAK.search(between) or between.count(",") > 2:
-        return False
-    return _gap(scene, mention.end, position) <= (0 if mention.kind == "verb" else 2)
-
-
-def _touches(scene: Scene, end: int, start: int) -> bool:
-    """Whether a field right after a number belongs to it: "61 % of the score", "a 0.0004 p-value"."""
-    return re.fullmatch(r"[\s-]*(?:(?:of|in|the|its|total)\s)*", scene.text[end:start]) is not None
-
-
-def _trails(scene: Scene, end: int, start: int) -> bool:
-    """Whether a role right after a number belongs to it: "41.2 % was expected", "0.43 after the repair"."""
-    between = scene.rest[end:start]
-    words = re.findall(r"[A-Za-z]+", between)
-    return not re.search(r"[,;:(]", between) and all(
-        word.lower() in {"is", "was", "were", "are", "would", "be", "as", "being", "had", "been", "have"} for word in words
-    ) and not any(end <= number.start < start for number in scene.numbers)

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 
 _MARK = re.compile(r"\s*[\[(【]\s*(?:evidence\s*:?\s*)?(E\d+(?:\s*(?:[,;&]|and)\s*E\d+)*)\s*[\])】]", re.I)
 _END = re.compile(
-    r"(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\bvs\.)(?<!\bca\.)(?<!\bapprox\.)(?<!\bno\.)(?<!\bDr\.)(?<!\bresp\.)"
+    r"(?<!\be\.g)(?<!\bi\.e)(?<!\bvs)(?<!\bca)(?<!\bapprox)(?<!\bDr)(?<!\bresp)(?<!\bincl)(?<!\bmax)(?<!\bmin)"
     r"[.!?…]+[\"'”’)*_]*(?=\s|$)(?!\s+[a-z(])"
 )
+_QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|`[^`]*`")  # names from data may look like marks
 _PREFIX = re.compile(r"\s*(?:(?:[-*•+]|\d{1,2}[.)])\s+|#{1,6}\s+|>\s+)?")
 _EMPHASIS = re.compile(r"\*\*|__|(?<![\w*])[*_](?=\S)|(?<=\S)[*_](?![\w*])")
 
@@ -90,10 +91,13 @@ def _of_line(line: str, number: int) -> list[Sentence]:
 
 
 def _sentence(piece: str, prefix: str, line: int) -> Sentence:
-    cites: list[str] = []
-    for match in _MARK.finditer(piece):
-        cites += [name.upper() for name in re.findall(r"E\d+", match[1], re.I)]
-    text = re.sub(r"\s+([.,;:!?])", r"\1", _MARK.sub("", piece)).strip()
+    quoted = [match.span() for match in _QUOTED.finditer(piece)]
+    marks = [m for m in _MARK.finditer(piece) if not any(start < m.start() < end for start, end in quoted)]
+    cites = [name.upper() for mark in marks for name in re.findall(r"E\d+", mark[1], re.I)]
+    text = piece
+    for mark in reversed(marks):
+        text = text[: mark.start()] + text[mark.end() :]
+    text = re.sub(r"\s+([.,;:!?])", r"\1", text).strip()
     row = text.startswith("|")
     return Sentence(text, tuple(dict.fromkeys(cites)), prefix, line, row or text.rstrip("*_ ").endswith(":"))
 
@@ -104,7 +108,8 @@ def _lend(sentences: list[Sentence]) -> list[Sentence]:
     for i, sentence in enumerate(sentences):
         if sentence.lends and not sentence.cites:
             if sentence.text.startswith("|"):
-                block = [s for s in sentences if s.text.startswith("|")] + sentences[i + 1 :][:1]
+                rows = [k for k, s in enumerate(sentences) if s.text.startswith("|")]
+                block = [*(sentences[k] for k in rows), *sentences[rows[-1] + 1 :][:1]]
             else:
                 block = []
                 for later in sentences[i + 1 :]:
