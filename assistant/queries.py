@@ -10,8 +10,9 @@ from sqlalchemy import ColumnElement, or_, select
 from assistant.database import StoreError
 from assistant.records import ORDERS, STATES
 from assistant.rows import id_number
-from assistant.schema import FindingRow, TagRow
+from assistant.schema import FindingRow, RunRow, TagRow
 
+SAME_WORDS, SAME_NUMBERS, UNLIKE = 3, 4, 5
 COMMON_WORDS = {"the", "row", "sample", "image", "picture", "number", "no", "file", "nr"}  # say nothing about which
 
 
@@ -35,6 +36,9 @@ def _in_state(state: str) -> ColumnElement[bool]:
 
 FILTERS: dict[str, Any] = {
     "state": _in_state,
+    "not_state": lambda state: FindingRow.state != state,
+    "label": lambda label: FindingRow.label == label,
+    "model": lambda model: FindingRow.run_id.in_(select(RunRow.id).where(RunRow.model == model)),
     "part": lambda name: _tagged("part", name),
     "position": lambda name: _tagged("position", name),
     "search": lambda text: or_(contains(FindingRow.sample, text), contains(FindingRow.note, text)),
@@ -79,7 +83,7 @@ def ordering(order: str, descending: bool) -> list[ColumnElement[Any]]:
 
 
 def likeness(wanted: str, name: str) -> int:
-    """0 the same, 1 but for case, 2 but for folder and suffix, 3 the same words and numbers, 4 unlike."""
+    """0 the same, 1 but for case, 2 but for folder and suffix, 3 the same words and numbers, 4 numbers, 5 unlike."""
     if wanted == name:
         return 0
     low, other = wanted.casefold(), name.casefold()
@@ -88,8 +92,11 @@ def likeness(wanted: str, name: str) -> int:
         return 1
     if low in {stem, stem.rsplit(".", 1)[0], other.rsplit(".", 1)[0]}:
         return 2
-    tokens = _tokens(low) - COMMON_WORDS
-    return 3 if tokens and tokens <= _tokens(other) else 4
+    tokens, others = _tokens(low) - COMMON_WORDS, _tokens(other)
+    if tokens and tokens <= others:
+        return SAME_WORDS
+    numbers = {token for token in tokens if token.isdigit()}
+    return SAME_NUMBERS if numbers and numbers == {token for token in others if token.isdigit()} else UNLIKE
 
 
 def telling_piece(wanted: str) -> str:

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import insert, select
+from sqlalchemy import Table, func, insert, select
 from sqlalchemy.orm import Session
 
 from assistant.database import StoreError
@@ -51,6 +51,24 @@ def id_number(letter: str, name: str) -> int:
         kind = KINDS[letter][0]
         raise StoreError(f"{str(name)[:60]!r} is not a {kind} id; {kind} ids look like {letter}1, {letter}2, ...")
     return int(found[1])
+
+
+def get_row(session: Session, letter: str, name: str) -> Any:
+    """The row of an id.
+
+    Raises:
+        StoreError: there is none; the sentence names the known range.
+    """
+    kind, table = KINDS[letter]
+    row = session.get(table, id_number(letter, name))
+    if row is not None:
+        return row
+    low, high = session.execute(select(func.min(table.id), func.max(table.id))).one()  # type: ignore[attr-defined]
+    known = f"{letter}{low} to {letter}{high}" if low != high else f"only {letter}{low}"
+    raise StoreError(
+        f"There is no {kind} {letter}{id_number(letter, name)}; this store holds "
+        f"{known if low is not None else f'no {kind} yet'}."
+    )
 
 
 def run_record(row: RunRow) -> Run:
@@ -123,12 +141,19 @@ def insert_findings(session: Session, run_id: int, run: Run, findings: Sequence[
     statement = insert(FindingRow).returning(FindingRow.id, sort_by_parameter_order=True)
     ids = list(session.scalars(statement, rows))
     tags = [tag for number, finding in zip(ids, findings, strict=True) for tag in _tags(run_id, number, finding)]
-    if tags:
-        session.execute(insert(TagRow), tags)
+    insert_rows(session, TagRow, tags)
     vectors = [{"finding_id": n, "vector": f.signature} for n, f in zip(ids, findings, strict=True) if f.signature]
-    if vectors:
-        session.execute(insert(SignatureRow), vectors)
+    insert_rows(session, SignatureRow, vectors)
     return ids
+
+
+def insert_rows(session: Session, table: type[Base], rows: Sequence[dict[str, Any]]) -> None:
+    """Many rows in one statement, past the ORM, which would send rows with and without NULL one after the other."""
+    if rows:
+        columns = {column.key: column.columns[0].name for column in table.__mapper__.column_attrs}
+        session.execute(
+            insert(cast(Table, table.__table__)), [{columns[key]: value for key, value in row.items()} for row in rows]
+        )
 
 
 def _tags(run_id: int, finding_id: int, finding: NewFinding) -> Iterable[dict[str, Any]]:

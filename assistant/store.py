@@ -10,28 +10,25 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Select, func, insert, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import func, insert, select, update
 
 from assistant.database import Database, StoreError, database_url, make_folder
-from assistant.evidence import Evidence, ToolResult, subjects_of
-from assistant.queries import condition, contains, likeness, ordering, telling_piece
-from assistant.records import LABELS, Exchange, Finding, Incident, Label, NewFinding, Run, Sample, Thread
+from assistant.memory import Memory
+from assistant.queries import SAME_NUMBERS, SAME_WORDS, condition, contains, likeness, ordering, telling_piece
+from assistant.records import LABELS, Finding, Incident, Label, NewFinding, Run, Sample
 from assistant.rows import (
-    KINDS,
-    evidence_record,
     finding_record,
+    get_row,
     id_number,
     incident_record,
     insert_findings,
+    insert_rows,
     now,
     run_record,
     sample_record,
     sample_values,
 )
 from assistant.schema import (
-    AnswerRow,
-    EvidenceRow,
     FindingRow,
     IncidentRow,
     LabelRow,
@@ -44,9 +41,10 @@ from assistant.schema import (
 __all__ = ["Store", "StoreError"]
 
 CANDIDATES = 5000  # sample names looked at when a name is not exact
+BATCH = 5000  # ids in one statement
 
 
-class Store:
+class Store(Memory):
     """The one place where things are kept. Every method is one transaction."""
 
     def __init__(self, database: Database, root: Path) -> None:
@@ -123,7 +121,7 @@ class Store:
             numbers = insert_findings(session, run_id, run, findings)
             by_index = {finding.index: number for finding, number in zip(findings, numbers, strict=True)}
             if samples:
-                session.execute(insert(SampleRow), [sample_values(run_id, sample, by_index) for sample in samples])
+                insert_rows(session, SampleRow, [sample_values(run_id, sample, by_index) for sample in samples])
             if place is not None:
                 place(f"R{run_id}", [f"F{number}" for number in numbers])
         return self.run(f"R{run_id}")
@@ -141,7 +139,7 @@ class Store:
         """
         with self.database.read() as session:
             if run is not None:
-                return run_record(self._get(session, "R", run))
+                return run_record(get_row(session, "R", run))
             row = session.scalars(select(RunRow).order_by(RunRow.id.desc()).limit(1)).first()
             if row is None:
                 raise StoreError("This store holds no run yet; `anomaly detect SOURCE --model MODEL` makes one.")
@@ -172,8 +170,9 @@ class Store:
     def count_findings(self, run: str | None = None, **filters: Any) -> int:
         """How many findings match.
 
-        Filters: state, part (a part that carries score), position ("upper left"), search (in sample name or note),
-        min_p, max_p, max_index, min_score, since, until (ISO times), incident, sample (exact name), ids.
+        Filters: state, not_state, label, model (a folder), part (a part that carries score), position ("upper left"),
+        search (in sample name or note), min_p, max_p, max_index, min_score, since, until (ISO times), incident,
+        sample (exact name), ids.
         """
         query = self._filtered(select(func.count()).select_from(FindingRow), run, **filters)
         with self.database.read() as session:
@@ -186,7 +185,7 @@ class Store:
             StoreError: unknown id; the sentence names the known range.
         """
         with self.database.read() as session:
-            return finding_record(self._get(session, "F", finding), self.root)
+            return finding_record(get_row(session, "F", finding), self.root)
 
     def states(self, run: str | None = None) -> dict[str, int]:
         """How many findings are in each state."""
@@ -196,30 +195,43 @@ class Store:
         with self.database.read() as session:
             return {str(state): int(count) for state, count in session.execute(query)}
 
-    def involved(self, kind: str = "part", run: str | None = None, limit: int = 10) -> list[tuple[str, int]]:
+    def involved(
+        self, kind: str = "part", run: str | None = None, limit: int = 10, **filters: Any
+    ) -> list[tuple[str, int]]:
         """The parts (or positions) that most findings involve, with how many: what the filter of that name finds."""
         count = func.count()
         query = select(TagRow.name, count).where(TagRow.kind == kind).group_by(TagRow.name)
         if run is not None:
             query = query.where(TagRow.run_id == id_number("R", run))
+        if filters:
+            query = query.where(TagRow.finding_id.in_(self._filtered(select(FindingRow.id), None, **filters)))
         with self.database.read() as session:
             rows = session.execute(query.order_by(count.desc(), TagRow.name).limit(limit))
             return [(name, number) for name, number in rows]
 
-    def signatures(self, modality: str, model: str) -> tuple[list[str], list[bytes]]:
-        """Finding ids and signatures (float32) of all findings that one model made."""
-        query = (
-            select(SignatureRow.finding_id, SignatureRow.vector)
-            .join(FindingRow, FindingRow.id == SignatureRow.finding_id)
-            .join(RunRow, RunRow.id == FindingRow.run_id)
-            .where(RunRow.modality == modality, RunRow.model == model)
-            .order_by(SignatureRow.finding_id)
-        )
+    def finding_ids(self, run: str | None = None, **filters: Any) -> list[str]:
+        """Ids of all findings that match, in order of detection."""
+        query = self._filtered(select(FindingRow.id), run, **filters).order_by(FindingRow.id)
         with self.database.read() as session:
-            rows = session.execute(query).all()
-        return [f"F{number}" for number, _ in rows], [vector for _, vector in rows]
+            return [f"F{number}" for number in session.scalars(query)]
 
-    def _filtered(self, query: Select[Any], run: str | None, **filters: Any) -> Select[Any]:
+    def times(self, run: str | None = None, **filters: Any) -> tuple[str, str]:
+        """When the first and the last of the findings happened; empty texts where there is none."""
+        query = self._filtered(select(func.min(FindingRow.time), func.max(FindingRow.time)), run, **filters)
+        with self.database.read() as session:
+            first, last = session.execute(query).one()
+        return first or "", last or ""
+
+    def signatures(self, **filters: Any) -> list[tuple[str, str, bytes]]:
+        """(finding, run, signature as float32) of all findings that match, in order of detection."""
+        query = select(SignatureRow.finding_id, FindingRow.run_id, SignatureRow.vector)
+        query = query.join(FindingRow, FindingRow.id == SignatureRow.finding_id).order_by(SignatureRow.finding_id)
+        with self.database.read() as session:
+            return [
+                (f"F{f}", f"R{r}", vector) for f, r, vector in session.execute(self._filtered(query, None, **filters))
+            ]
+
+    def _filtered(self, query: Any, run: str | None, **filters: Any) -> Any:
         if run is not None:
             query = query.where(FindingRow.run_id == id_number("R", run))
         for name, value in filters.items():
@@ -247,10 +259,16 @@ class Store:
         with self.database.read() as session:
             return [(score, p) for score, p in session.execute(query.order_by(SampleRow.index))]
 
-    def samples_named(self, name: str, run: str | None = None, limit: int = 10) -> list[Sample]:
-        """Samples whose name is `name`, else ends like it, else holds it or its number, best first.
+    def count_samples(self, run: str, max_p: float) -> int:
+        """How many samples of a run have at most this p-value."""
+        query = select(func.count()).where(SampleRow.run_id == id_number("R", run), SampleRow.p_value <= max_p)
+        with self.database.read() as session:
+            return int(session.execute(query).scalar_one())
 
-        "17", "part 17" and "part_017" all find "good/part_017.png".
+    def samples_named(self, name: str, run: str | None = None, limit: int = 10, loose: bool = False) -> list[Sample]:
+        """Samples whose name is `name`, else is it but for case, folder and suffix, else holds its words and numbers.
+
+        "17", "part 17" and "part_017" all find "good/part_017.png"; so does "piece 17" where `loose`: its number only.
         """
         query = select(SampleRow).order_by(SampleRow.run_id.desc(), SampleRow.index)
         if run is not None:
@@ -260,41 +278,11 @@ class Store:
             if not rows:
                 query = query.where(contains(SampleRow.name, telling_piece(name)))
                 rows = list(session.scalars(query.limit(CANDIDATES)))
-        ranked = sorted((rank, place, row) for place, row in enumerate(rows) if (rank := likeness(name, row.name)) < 4)
+        worst = SAME_NUMBERS if loose else SAME_WORDS
+        ranked = sorted((likeness(name, row.name), place, row) for place, row in enumerate(rows))
+        ranked = [one for one in ranked if one[0] <= worst]
         best = ranked[0][0] if ranked else 0
         return [sample_record(row) for rank, _, row in ranked if rank == best][:limit]
-
-    # --- evidence -------------------------------------------------------------------------------------------------
-
-    def add_evidence(
-        self, tool: str, arguments: dict[str, Any], result: ToolResult, thread: str | None = None
-    ) -> Evidence:
-        """Keep a tool result; from now on it can be cited."""
-        subjects = list(result.subjects) or subjects_of(result.facts)
-        values = {
-            "tool": tool,
-            "arguments": arguments,
-            "status": result.status,
-            "facts": [[f.subject, f.field, f.value, f.unit] for f in result.facts],
-            "subjects": subjects,
-            "pictures": list(result.pictures),
-            "note": result.note,
-            "thread": thread,
-            "created": now(),
-        }
-        with self.database.write() as session:
-            return evidence_record(session.execute(insert(EvidenceRow).returning(EvidenceRow), values).scalar_one())
-
-    def evidence(self, evidence: str) -> Evidence:
-        """One tool result, with every fact at full precision."""
-        with self.database.read() as session:
-            return evidence_record(self._get(session, "E", evidence))
-
-    def thread_evidence(self, thread: str) -> list[Evidence]:
-        """All evidence of a thread, in order."""
-        query = select(EvidenceRow).where(EvidenceRow.thread == thread).order_by(EvidenceRow.id)
-        with self.database.read() as session:
-            return [evidence_record(row) for row in session.scalars(query)]
 
     # --- feedback -------------------------------------------------------------------------------------------------
 
@@ -304,7 +292,7 @@ class Store:
             raise StoreError(f"the label {label!r} is unknown; known: {', '.join(LABELS)}")
         state = "confirmed" if label == "anomaly" else "false alarm"
         with self.database.write() as session:
-            row = self._get(session, "F", finding)
+            row = get_row(session, "F", finding)
             row.label, row.state, row.note = label, state, note or row.note
             values = {"finding_id": row.id, "label": label, "note": note, "who": who, "created": now()}
             session.execute(insert(LabelRow), values)
@@ -319,15 +307,10 @@ class Store:
 
     def labelled(self, model: str, label: str = "normal") -> list[Finding]:
         """Findings of a model that carry this label now; several findings of one sample count once."""
-        query = (
-            select(FindingRow)
-            .join(RunRow, RunRow.id == FindingRow.run_id)
-            .where(RunRow.model == model, FindingRow.label == label)
-            .order_by(FindingRow.id)
-        )
+        query = self._filtered(select(FindingRow, RunRow.source), None, model=model, label=label)
+        query = query.join(RunRow, RunRow.id == FindingRow.run_id).order_by(FindingRow.id)
         with self.database.read() as session:
-            rows = session.execute(query.add_columns(RunRow.source))
-            latest = {(source, row.sample): row for row, source in rows}
+            latest = {(source, row.sample): row for row, source in session.execute(query)}
             return [finding_record(row, self.root) for row in latest.values()]
 
     # --- incidents ------------------------------------------------------------------------------------------------
@@ -337,65 +320,26 @@ class Store:
         if not findings:
             raise StoreError("an incident needs at least one finding")
         with self.database.write() as session:
-            wanted = {id_number("F", finding) for finding in findings}
-            found = set(session.scalars(select(FindingRow.id).where(FindingRow.id.in_(wanted))))
-            for missing in sorted(wanted - found):
-                self._get(session, "F", f"F{missing}")
+            wanted = sorted({id_number("F", finding) for finding in findings})
             values = {"title": title, "note": note, "created": now()}
             number = session.execute(insert(IncidentRow).returning(IncidentRow.id), values).scalar_one()
-            members = update(FindingRow).where(FindingRow.id.in_(wanted))
-            session.execute(members.where(FindingRow.state == "new").values(state="in incident"))
-            session.execute(members.values(incident_id=number))
+            for first in range(0, len(wanted), BATCH):
+                batch = wanted[first : first + BATCH]
+                found = set(session.scalars(select(FindingRow.id).where(FindingRow.id.in_(batch))))
+                for missing in sorted(set(batch) - found):
+                    get_row(session, "F", f"F{missing}")
+                members = update(FindingRow).where(FindingRow.id.in_(batch))
+                session.execute(members.where(FindingRow.state == "new").values(state="in incident"))
+                session.execute(members.values(incident_id=number))
         return self.incident(f"I{number}")
 
     def incident(self, incident: str) -> Incident:
         """One incident with its findings, in their order of detection."""
         with self.database.read() as session:
-            return incident_record(session, self._get(session, "I", incident))
+            return incident_record(session, get_row(session, "I", incident))
 
     def incidents(self) -> list[Incident]:
         """All incidents, the latest first."""
         with self.database.read() as session:
             rows = session.scalars(select(IncidentRow).order_by(IncidentRow.id.desc())).all()
             return [incident_record(session, row) for row in rows]
-
-    # --- conversations --------------------------------------------------------------------------------------------
-
-    def add_answer(self, thread: str, question: str, answer: dict[str, Any]) -> None:
-        """Keep an answer (`Answer.to_dict()`) in its thread."""
-        values = {"thread": thread, "question": question, "answer": answer, "created": now()}
-        with self.database.write() as session:
-            session.execute(insert(AnswerRow), values)
-
-    def answers(self, thread: str) -> list[Exchange]:
-        """Questions and answers of a thread, in order."""
-        query = select(AnswerRow).where(AnswerRow.thread == thread).order_by(AnswerRow.id)
-        with self.database.read() as session:
-            return [Exchange(row.thread, row.question, row.answer, row.created) for row in session.scalars(query)]
-
-    def threads(self) -> list[Thread]:
-        """All conversations, the latest first."""
-        first = func.min(AnswerRow.id)
-        query = select(AnswerRow.thread, func.count(), func.max(AnswerRow.created), first).group_by(AnswerRow.thread)
-        with self.database.read() as session:
-            rows = session.execute(query.order_by(func.max(AnswerRow.id).desc())).all()
-            opening = select(AnswerRow).where(AnswerRow.id.in_([row[3] for row in rows]))
-            firsts = {row.id: row for row in session.scalars(opening)}
-        return [
-            Thread(name, firsts[start].question, count, firsts[start].created, updated)
-            for name, count, updated, start in rows
-        ]
-
-    # --- shared ---------------------------------------------------------------------------------------------------
-
-    def _get(self, session: Session, letter: str, name: str) -> Any:
-        kind, table = KINDS[letter]
-        row = session.get(table, id_number(letter, name))
-        if row is not None:
-            return row
-        low, high = session.execute(select(func.min(table.id), func.max(table.id))).one()  # type: ignore[attr-defined]
-        known = f"{letter}{low} to {letter}{high}" if low != high else f"only {letter}{low}"
-        raise StoreError(
-            f"There is no {kind} {letter}{id_number(letter, name)}; this store holds "
-            f"{known if low is not None else f'no {kind} yet'}."
-        )

@@ -7,11 +7,12 @@ from typing import Literal
 from assistant import incidents
 from assistant.evidence import Fact, ToolResult
 from assistant.pipeline import Workspace
-from assistant.records import Finding, Incident
+from assistant.records import Incident
 from assistant.tools import tool
 from assistant.tools._facts import KIND_OF_PART
 
 TOLD = 20  # findings of an incident told one by one
+PLACES = 6
 
 
 @tool
@@ -49,44 +50,37 @@ def summarise_incident(
         incident: the id of an incident that is there, such as I1; nothing is made then.
     """
     if incident is not None:
-        one = workspace.store.incident(incident)
-        members = incidents.members(workspace.store, one)
-    else:
-        members = _chosen(workspace, findings, run)
-        if not members:
-            told = workspace.store.run(run).id
-            return ToolResult(status="no_data", note=f"{told} has no findings (false alarms aside) to put together.")
-        same = incidents.existing(workspace.store, members)
-        one = same or workspace.store.add_incident(incidents.title(members), [member.id for member in members])
-        members = incidents.members(workspace.store, one)
-    return ToolResult(_facts(workspace, one, members))
+        return ToolResult(_facts(workspace, workspace.store.incident(incident)))
+    chosen = findings or workspace.store.finding_ids(workspace.store.run(run).id, not_state="false alarm")
+    if not chosen:
+        told = workspace.store.run(run).id
+        return ToolResult(status="no_data", note=f"{told} has no findings (false alarms aside) to put together.")
+    return ToolResult(_facts(workspace, incidents.open_incident(workspace.store, chosen)))
 
 
-def _chosen(workspace: Workspace, findings: list[str] | None, run: str | None) -> list[Finding]:
-    if findings:
-        return [workspace.store.finding(name) for name in dict.fromkeys(findings)]
-    found = workspace.store.findings(workspace.store.run(run).id, limit=None)
-    return [finding for finding in found if finding.state != "false alarm"]
-
-
-def _facts(workspace: Workspace, incident: Incident, members: list[Finding]) -> list[Fact]:
-    ranked = sorted(members, key=lambda member: (member.p_value, -member.score))
+def _facts(workspace: Workspace, incident: Incident) -> list[Fact]:
+    store = workspace.store
+    ranked = store.findings(incident=incident.id, limit=TOLD)
+    if not ranked:  # its findings moved on to other incidents
+        return [Fact(incident.id, "title", incident.title), Fact(incident.id, "findings", 0)]
+    first, last = store.times(incident=incident.id)
     facts = [
         Fact(incident.id, "title", incident.title),
-        Fact(incident.id, "findings", len(ranked)),
+        Fact(incident.id, "findings", len(incident.findings)),
         Fact(incident.id, "most_anomalous", ranked[0].id),
         Fact(incident.id, "lowest_p_value", ranked[0].p_value),
-        Fact(incident.id, "first_time", min(member.time for member in members)),
-        Fact(incident.id, "last_time", max(member.time for member in members)),
+        Fact(incident.id, "first_time", first),
+        Fact(incident.id, "last_time", last),
         Fact(incident.id, "created", incident.created),
     ]
-    for name, count in incidents.places(members):
-        kind = "position" if members[0].modality == "image" else KIND_OF_PART.get(members[0].modality, "part")
-        facts.append(Fact(f"{incident.id}/{kind} {name}", "findings", count))
-    for number, group in enumerate(incidents.groups(workspace.store, ranked), 1):
+    kind = incidents.kind_of_place(ranked[0].modality)
+    word = kind if kind == "position" else KIND_OF_PART.get(ranked[0].modality, kind)
+    for name, count in store.involved(kind, limit=PLACES, incident=incident.id):
+        facts.append(Fact(f"{incident.id}/{word} {name}", "findings", count))
+    for number, group in enumerate(incidents.groups(store, incident), 1):
         subject = f"{incident.id}/group {number}"
         facts += [Fact(subject, "findings", len(group)), Fact(subject, "members", ", ".join(group[:TOLD]))]
-    for member in ranked[:TOLD]:
+    for member in ranked:
         facts += [Fact(member.id, "sample", member.sample), Fact(member.id, "p_value", member.p_value)]
         facts.append(Fact(member.id, "state", member.state))
     return facts

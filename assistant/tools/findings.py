@@ -130,18 +130,16 @@ def find_similar(workspace: Workspace, finding: str, limit: int = 5) -> ToolResu
 
 def similar_to(workspace: Workspace, finding: Finding) -> list[tuple[str, float]]:
     """(id, cosine) of the other findings of the same model, the most similar first."""
-    run = workspace.store.run(finding.run)
-    ids, vectors = workspace.store.signatures(run.modality, run.model)
-    sizes = [len(vector) for vector in vectors]
-    own = vectors[ids.index(finding.id)] if finding.id in ids else b""
-    keep = [i for i, size in enumerate(sizes) if size == len(own) and ids[i] != finding.id]
-    if not own or not keep:
+    kept = workspace.store.signatures(model=workspace.store.run(finding.run).model)
+    own = next((vector for name, _, vector in kept if name == finding.id), b"")
+    others = [(name, vector) for name, _, vector in kept if name != finding.id and len(vector) == len(own)]
+    if not own or not others:
         return []
-    table = np.frombuffer(b"".join(vectors[i] for i in keep), "<f4").reshape(len(keep), -1)
+    table = np.frombuffer(b"".join(vector for _, vector in others), "<f4").reshape(len(others), -1)
     mine = np.frombuffer(own, "<f4")
     lengths = np.linalg.norm(table, axis=1) * np.linalg.norm(mine)
     cosines = table @ mine / np.maximum(lengths, 1e-12)
-    return [(ids[keep[i]], float(cosines[i])) for i in np.argsort(-cosines, kind="stable")]
+    return [(others[i][0], float(cosines[i])) for i in np.argsort(-cosines, kind="stable")]
 
 
 @tool

@@ -167,16 +167,17 @@ def find_sample(workspace: Workspace, name: str, run: str | None = None) -> Tool
         run: the run's id such as R1; the latest run that has such a sample if left out.
     """
     runs = [workspace.store.run(run)] if run else workspace.store.runs()
-    for one in runs:
-        found = _moment(workspace, one, name) if one.modality == "series" else _named(workspace, one, name)
-        if found is not None:
-            return found
+    for loose in (False, True):  # "piece 17" may mean part_017, but only where no run has a piece 17
+        for one in runs:
+            found = _moment(workspace, one, name) if one.modality == "series" else _named(workspace, one, name, loose)
+            if found is not None:
+                return found
     where = f"in {runs[0].id}" if run else f"in the {len(runs)} runs of this store"
     return ToolResult(status="no_data", note=f"There is no sample {name[:80]!r} {where}.")
 
 
-def _named(workspace: Workspace, run: Run, name: str) -> ToolResult | None:
-    samples = workspace.store.samples_named(name, run.id, MOST_SAMPLES)
+def _named(workspace: Workspace, run: Run, name: str, loose: bool) -> ToolResult | None:
+    samples = workspace.store.samples_named(name, run.id, MOST_SAMPLES, loose)
     if not samples:
         return None
     facts = [fact for sample in samples for fact in sample_facts(sample, run)]

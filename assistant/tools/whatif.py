@@ -150,7 +150,7 @@ def what_if_alpha(workspace: Workspace, alpha: float, run: str | None = None) ->
 def _flagged_at(workspace: Workspace, run: Run, alpha: float) -> int:
     """Samples (series: events) with a p-value of at most alpha."""
     if run.modality != "series":
-        return sum(p <= alpha for _, p in workspace.store.sample_scores(run.id))
+        return workspace.store.count_samples(run.id, alpha)
     from detectors.localization_series import merged_runs
 
     _, p_values = workspace.series_scores(run.id)
