@@ -53,7 +53,12 @@ def tiny_folder(tmp_path_factory):
     torch.manual_seed(0)
     sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
     config = Qwen2Config(
-        len(tokens), **sizes, num_key_value_heads=2, max_position_embeddings=32768, eos_token_id=2, pad_token_id=0
+        vocab_size=len(tokens),
+        **sizes,
+        num_key_value_heads=2,
+        max_position_embeddings=32768,
+        eos_token_id=2,
+        pad_token_id=0,
     )
     Qwen2ForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
