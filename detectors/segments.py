@@ -158,7 +158,7 @@ def _clock(frames: list[pd.DataFrame]) -> pd.DatetimeIndex | None:
         if index.hasnans:
             raise AnomalyError(f"Row {int(np.argmax(index.isna()))} has no time stamp; drop it or give it one.")
         if not index.is_monotonic_increasing:
-            steps = np.diff(index.asi8)
+            steps = np.diff(index.to_numpy().astype("datetime64[ns]").astype(np.int64))
             raise AnomalyError(f"Time goes backwards at row {int(np.argmax(steps < 0)) + 1}; sort the rows by time.")
     clock = frames[0].index
     return clock if len(frames) == 1 else clock.append([f.index for f in frames[1:]])  # type: ignore[return-value]
@@ -167,8 +167,8 @@ def _clock(frames: list[pd.DataFrame]) -> pd.DatetimeIndex | None:
 def _cut(stamps: pd.DatetimeIndex, piece: tuple[int, int], factor: float = 20.0) -> list[tuple[int, int]]:
     """A piece cut where the clock is silent for more than `factor` usual steps."""
     start, end = piece
-    steps = np.diff(stamps.asi8[start:end])
-    usual = np.median(steps) if len(steps) else 0
+    steps = np.diff(stamps[start:end].to_numpy().astype("datetime64[ns]").astype(np.float64))
+    usual = float(np.median(steps)) if len(steps) else 0.0
     breaks = np.flatnonzero(steps > factor * usual) + 1 + start if usual > 0 else np.zeros(0, int)
     edges = [start, *breaks.tolist(), end]
     return list(pairwise(edges))
@@ -197,9 +197,9 @@ def _replaced(piece: Any, names: tuple[str, ...], changed: np.ndarray, where: np
             out.isetitem(column, series.astype(kind) if pd.api.types.is_float_dtype(kind) else series)
         return out
     if isinstance(piece, pd.Series):
-        series = piece.astype(np.float64).copy()
-        series[where[:, 0]] = changed[where[:, 0], 0]
-        return series
+        values = piece.to_numpy(np.float64, copy=True)
+        values[where[:, 0]] = changed[where[:, 0], 0]
+        return pd.Series(values, index=piece.index, name=piece.name)
     array = np.array(piece, copy=True)
     if not np.issubdtype(array.dtype, np.floating):
         array = array.astype(np.float64)

@@ -156,7 +156,7 @@ class SeriesModality(Modality):
             maps: Any = batch.numpy()
             here = starts[done : done + len(maps)]
             done += len(maps)
-            share = 1.0 if maps.shape[1] == total.shape[1] else 1.0 / total.shape[1]
+            share = 1.0 if maps.shape[1] == len(self.names) else 1.0 / len(self.names)
             for k in range(data.window):
                 total[here + k] += maps[:, :, k] * share
                 count[here + k] += 1

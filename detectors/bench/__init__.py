@@ -1,0 +1,1 @@
+"""Measurements on public sets: every method beside simple baselines, in one run."""
