@@ -193,9 +193,11 @@ def start(
     check_port(host, port)
     blocks = build(workspace, llm, local_paths=is_loopback(host))
     blocks.queue(default_concurrency_limit=8, max_size=256)
-    _, address, _ = blocks.launch(
-        server_name=host, server_port=port, inbrowser=open_browser, prevent_thread_lock=True, **options()
-    )
+    with resources.as_file(resources.files("assistant").joinpath("templates", "icon.png")) as icon:
+        _, address, _ = blocks.launch(
+            server_name=host, server_port=port, inbrowser=open_browser, prevent_thread_lock=True,
+            favicon_path=icon, **options(),
+        )  # fmt: skip
     return blocks, str(address)
 
 

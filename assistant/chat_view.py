@@ -82,8 +82,7 @@ def head(finding: Finding, run: Run) -> str:
         ("alpha", format_number(finding.alpha), "flagged when the p-value is at most alpha"),
         ("score", format_number(finding.score), "higher is more anomalous; compare p-values, not scores"),
         (named, place(finding), ""),
-        ("run", f"{run.id} · {run_title(run)}", f"{run.source}, {run.method}"),
-        ("detected", when(finding.created)[:16], ""),
+        ("run", f"{run.id} · {run_title(run)}", f"{run.source}, {run.method}, detected {when(finding.created)}"),
     ]
     if finding.incident:
         facts.append(("incident", finding.incident, ""))
@@ -94,7 +93,7 @@ def head(finding: Finding, run: Run) -> str:
 
 def image_stage(image: Mapping[str, Any]) -> str:
     """The input under its map, and the before/after pane. Keys as in the `stage` macro."""
-    return view("stage", {**image, "ramp": figures.RAMP_CSS})
+    return view("stage", {**image, "ramp": figures.RAMP_CSS, "ends": figures.RAMP_ENDS})
 
 
 def svg_paths(lines: Iterable[np.ndarray]) -> list[str]:

@@ -22,9 +22,10 @@ Picture = Image.Image | np.ndarray | str | Path
 # the same with every kind of colour vision, and in grey.
 _RAMP_HEX = ("#3d0a63", "#6a176e", "#932667", "#bc3754", "#dd513a", "#f37819", "#fca50a", "#f8c428")
 _RAMP = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in _RAMP_HEX], np.float32)
+RAMP_ENDS = ("½", "32×")
 RAMP_CSS = f"linear-gradient(90deg,{','.join(_RAMP_HEX[1:])})"
 _FAINT = 0.5  # below half the level of normals a place stays uncoloured
-_FULL = 3.0  # at three times that level the ramp ends
+_FULL = 32.0  # here the ramp ends; steps are even in the logarithm, since defects reach far above normal places
 _LEGIBLE = 360  # pictures whose longer side is shorter are enlarged, so that lines and labels stay fine
 
 
@@ -80,9 +81,9 @@ def heat_layer(anomaly_map: np.ndarray, size: tuple[int, int] | None = None) -> 
     level = np.nan_to_num(np.asarray(anomaly_map, np.float32))
     if size and size != level.shape[::-1]:
         level = np.asarray(Image.fromarray(level, "F").resize(size, Image.Resampling.BILINEAR))
-    strength = np.clip((level - _FAINT) / (_FULL - _FAINT), 0.0, 1.0)
-    colour = colour_ramp(0.15 + 0.85 * strength)
-    alpha = 60 + 165 * np.minimum(strength * 2.5, 1.0)  # readable from the first step on
+    strength = np.clip(np.log(np.maximum(level, _FAINT) / _FAINT) / np.log(_FULL / _FAINT), 0.0, 1.0)
+    colour = colour_ramp(0.1 + 0.9 * strength)
+    alpha = 70 + 110 * np.minimum(strength * 2.0, 1.0)  # readable from the first step on, never hiding what lies below
     # The step at the faint end is softened over a quarter level, so no hard edge suggests a border that is not there.
     alpha = alpha * np.clip((level - _FAINT) / 0.25, 0.0, 1.0)
     return Image.fromarray(np.dstack([colour, alpha.astype(np.uint8)]), "RGBA")
