@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import string
 from pathlib import Path
 
 import pytest
+from evals_world import build, conversation
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from shop import open_shop
 
+from assistant import prompts
+from assistant.agent import Assistant
 from assistant.evaluate import Case, Outcome, Reply, evaluate, load_cases, report, share
 from assistant.evidence import Evidence, Fact, render
 from assistant.llm import understand as reading
-from assistant.llm.interpret import WITHOUT_TOOLS
+from assistant.llm.dialogue import Memory
+from assistant.llm.interpret import WITHOUT_TOOLS, interpret
 from assistant.llm.mentions import find
 from assistant.llm.narrator import Narrator
 from assistant.llm.phrases import Pen, phrases, rounded, show_fact, span
 from assistant.llm.skills import skills
 from assistant.llm.spelling import Speller, distance
 from assistant.llm.understand import fold, understand
-from tests.evals_world import build, conversation
 
 EVALS = Path(__file__).parent / "evals"
 
@@ -131,6 +136,40 @@ def test_the_language_of_a_question_is_told(question: str, language: str) -> Non
     assert understand(question).language == language
 
 
+FOLLOWUPS = {
+    "Why is F3 anomalous?": "why",
+    "Show me the five strangest findings": "list",
+    "Summarise this run as an incident": "incident",
+    "Compare F3 with F4": "compare",
+    "What changes if alpha is 0.001?": "alpha",
+    "What should F3 look like?": "expected",
+    "What was flagged in this run?": "overview",
+    "Is there anything similar to F3?": "similar",
+    "What if region 1 of F3 were repaired?": "repaired",
+    "What if F3 is scored without cpu?": "without",
+    "What if fee of F3 had its expected value?": "repaired",
+    "Compare F3 with normal samples": "compare_normal",
+    "How sure is that?": "sure",
+    "Summarise F3 and its like as an incident": "incident",
+    "Explain F3": "why",
+    "How do I read the map?": "guide_map",
+    "How do I read a counterfactual?": "guide_counterfactual",
+    "How do I read a p-value?": "guide_p",
+    "How do the methods differ?": "guide_methods",
+    "What was flagged?": "overview",
+    "What can you do?": "help",
+}
+
+
+def test_every_follow_up_that_the_page_offers_is_understood() -> None:
+    names = {"finding": "F3", "second": "F4", "region": "region 1"}
+    for row in prompts.followups():
+        part = "cpu" if row.modality == "series" else "fee"
+        question = prompts.fill(row.ask, "a follow-up", part=part, **names).replace("Why is F4", "Why is F3")
+        memory = Memory(topics=["F3"], shown=["F3", "F4"])
+        assert interpret(understand(question), memory, None, "F3").intent == FOLLOWUPS[question], question
+
+
 # --- manners ------------------------------------------------------------------------------------------------------
 
 
@@ -237,6 +276,46 @@ def test_streaming_gives_the_same_answer_and_calls() -> None:
     assert whole.tool_calls[0]["args"] == {"finding": "F4"}
     spoken = "".join(str(chunk.content) for chunk in bound.stream([HumanMessage("who broke it?")]))
     assert spoken == bound.invoke([HumanMessage("who broke it?")]).content
+
+
+# --- over a real store --------------------------------------------------------------------------------------------
+
+TALKS = {
+    "table": """
+        what was flagged? | why is the worst one anomalous? | what should it look like? | and the second one?
+        compare them | what if alpha was 0.5? | which column causes the most alarms? | is it similar to something?
+        that one is a false alarm | which ones are false alarms? | summarise the run for my team
+    """,
+    "series": """
+        what came out of run R2? | why F3? | when did it start? | how long did it last? | what if I drop the cpu channel?
+        does the keen method agree? | what happened at 01:01? | is row 61 normal? | how far is it from normal?
+    """,
+    "images": """
+        what came out of run R1? | why is part 3 bad? | where? | what if region 1 were fine? | part 7?
+        ignore the second region | is part 4 ok | why is part 4 broken? | which defects are in the upper left?
+        list them by score
+    """,
+}
+
+
+@pytest.mark.parametrize("talk", TALKS.values(), ids=TALKS.keys())
+def test_whole_conversations_over_a_real_store_lose_no_sentence(
+    talk: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assistant = Assistant(open_shop(tmp_path, monkeypatch), thread="talk")
+    for question in filter(None, re.split(r"\s*[|\n]\s*", talk)):
+        answer = assistant.ask(question)
+        assert answer.text, question
+        assert (answer.removed, answer.notices) == ((), ()), (question, answer.text)
+
+
+def test_the_run_that_was_asked_about_stays_the_one_that_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assistant = Assistant(open_shop(tmp_path, monkeypatch), thread="runs")
+    assistant.ask("what came out of run R1?")
+    assert assistant.ask("why is part 3 bad?").steps[-1].arguments == {"finding": "F1"}
+    assert assistant.ask("what if alpha was 0.5?").steps[0].arguments == {"alpha": 0.5, "run": "R1"}
 
 
 # --- writing ------------------------------------------------------------------------------------------------------

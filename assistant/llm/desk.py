@@ -122,7 +122,15 @@ class Desk:
             latest = first_run(self.use("overview"))
             if latest and int(latest[1:]) > 1:
                 return f"R{int(latest[1:]) - 1}"
-        return None
+        if "recent" in self.reading.concepts or self.asked.intent == "overview":
+            return None
+        return self.spoken_run
+
+    @property
+    def spoken_run(self) -> str | None:
+        """The run that the conversation is about; None where that is, or may be, the latest."""
+        about, latest = self.memory.run, self.memory.latest_run
+        return about if about in self.memory.asked_runs or (about and latest and about != latest) else None
 
     # --- which findings -----------------------------------------------------------------------------------------
 
@@ -153,8 +161,11 @@ class Desk:
 
     def sample(self, name: str) -> Evidence:
         """The result for a named sample; tried without its noun ("row 217" -> "217") where that is not known."""
-        run = self.reading.mentions.runs[0] if self.reading.mentions.runs else None
+        run = self.reading.mentions.runs[0] if self.reading.mentions.runs else self.spoken_run
         found = self.try_("find_sample", name=name, run=run)
+        if found.status == "no_data" and run and not self.reading.mentions.runs:
+            run = None
+            found = self.try_("find_sample", name=name)
         bare = re.sub(r"^[a-z]+ (?=\S*\d)", "", name)
         if found.status == "no_data" and bare != name:
             second = self.try_("find_sample", name=bare, run=run)

@@ -52,6 +52,8 @@ class Memory:
     focus: str | None = None  # the finding that was open on the page at the last question
     parts: dict[str, list[str]] = field(default_factory=dict)  # finding or run -> channels or features, as ranked
     regions: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # finding -> (region, position)
+    run: str | None = None  # the run that was spoken of last
+    asked_runs: set[str] = field(default_factory=set)  # runs that were asked for by their ids
     latest_run: str | None = None
     part: str | None = None  # the channel or feature that was tried last
     modality: str = ""
@@ -69,6 +71,10 @@ class Memory:
         self._names(evidence.facts)
         if evidence.status == "error":
             return
+        self._run_of(evidence)
+        if asked := evidence.arguments.get("run"):
+            self.run = str(asked)
+            self.asked_runs.add(self.run)
         arguments, tool = evidence.arguments, evidence.tool
         if tool in _LISTS:
             self.shown = _findings(evidence, without=str(arguments.get("finding", "")))
@@ -83,10 +89,19 @@ class Memory:
         elif tool == "find_sample":
             self.topic(sample_topic(evidence))
         elif tool == "overview":
-            self.latest_run = next((one for one in evidence.subjects if one.startswith("R")), self.latest_run)
+            if not arguments.get("run"):
+                self.latest_run = next((one for one in evidence.subjects if one.startswith("R")), self.latest_run)
             best = first_value(evidence, "most_anomalous")
             if best and not self.shown:
                 self.shown = [str(best)]
+
+    def _run_of(self, evidence: Evidence) -> None:
+        """The run that a result is about: its own, or that of its first finding or sample."""
+        first = evidence.facts[0].subject.partition("/")[0] if evidence.facts else ""
+        if re.fullmatch(r"R\d+", first):
+            self.run = first
+        elif told := next((one for one in evidence.facts if one.subject == first and one.field == "run"), None):
+            self.run = str(told.value)
 
     def topic(self, name: str) -> None:
         """Make `name` the thing that "it" means."""

@@ -291,6 +291,8 @@ def unreadable(text: str) -> str:
     words = re.findall(r"[^\W\d_]+", text.lower())
     if not words or "\ufffd" in text:
         return "it wrote no words"
+    prose = [line for line in text.splitlines() if not re.match(r"\s*(?:[-*•|]|\d+[.)])", line)]  # lists do repeat words
+    words = re.findall(r"[^\W\d_]+", " ".join(prose).lower())
     if len(words) >= 12 and len(set(words)) < 0.3 * len(words):
         return "it repeated itself"
     latin = [word for word in words if word.isascii() or re.fullmatch(r"[a-zà-ÿœ]+", word)]

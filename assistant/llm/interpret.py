@@ -22,7 +22,10 @@ WITHOUT_TOOLS = frozenset(
     ["who", "motive", "act", "future", "money", "advice", "cause", "offtopic", "thanks", "hello", "bye"]
 )
 _PAIR = re.compile(r"\b(?:these|those|the) two\b|\bboth\b|\beach other\b")
-_ITS_VALUE = re.compile(r"\bits\b|\b(?:it|this|that) ha(?:ve|s)\b|\b(?:give|tell|show) (?:me )?(?:the|its)\b")
+_ITS_VALUE = re.compile(
+    r"^(?:and )?(?:what is )?the (?:p-value|score)\W*$|\bits\b|\b(?:it|this|that) ha(?:ve|s)\b"
+    r"|\b(?:give|tell|show) (?:me )?(?:the|its)\b"
+)
 _VERBS = ("is", "was", "are", "were", "do", "does", "did", "has", "have")
 _ORDER_TO_LABEL = re.compile(r"\b(?:mark|label|tag|classify|record|register|dismiss|confirm|count|treat|log|note)\b")
 _POLITE = re.compile(r"^(?:can|could|would|will) (?:you|we) (?:please )?")

@@ -79,13 +79,15 @@ class Pen:
         sample = next((fact.value for fact in evidence.facts if fact.subject == name and fact.field == "sample"), None)
         modality = next((str(fact.value) for fact in evidence.facts if fact.field == "modality"), "")
         label = self.name(str(sample), modality) if sample is not None else ""
-        if not label or ".." in label or (short and len(label) > 30) or _MARK.search(label):
+        if not label or ".." in label or clock(str(sample)) or (short and len(label) > 30) or _MARK.search(label):
             return name
         return f"{name} ({label})"
 
     @staticmethod
     def name(sample: str, modality: str = "") -> str:
         """The name of a sample from data: row 217 for a bare number of a table; quoted where it is no plain name."""
+        if clock(sample):
+            return "that moment"
         if sample.isdigit():
             return f"row {sample}" if modality in ("table", "") else f"sample {sample}"
         return sample if _PLAIN_NAME.fullmatch(sample) else '"' + sample.replace('"', "'")[:80] + '"'

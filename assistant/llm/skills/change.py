@@ -7,6 +7,7 @@ import re
 from assistant.evidence import Fact
 from assistant.llm.desk import Desk
 from assistant.llm.skills import skill
+from assistant.llm.skills.relate import alike
 from assistant.llm.view import View
 
 
@@ -42,6 +43,9 @@ def _note(desk: Desk) -> str | None:
     return found["note"].strip()
 
 
+_AND_ITS_LIKE = re.compile(r"\b(?:and|with) (?:its like|similar|the like|those like|everything like)\b")
+
+
 @skill("incident")
 def incident(desk: Desk) -> None:
     """Findings put together, and what they have in common."""
@@ -57,6 +61,8 @@ def incident(desk: Desk) -> None:
             if (desk.memory.topics or desk.turn.focus) and "recent" not in desk.reading.concepts
             else []
         )
+    if named and _AND_ITS_LIKE.search(desk.reading.plain):
+        named = [*named, *alike(desk, named[0])]
     run = desk.run()
     known = seen.incidents[0] if seen.incidents else None
     evidence = desk.use("summarise_incident", findings=named or None, run=run, incident=known)

@@ -181,7 +181,7 @@ def expected(desk: Desk) -> None:
     evidence = desk.use("explain_finding", finding=name)
     view, label = View(evidence, name), desk.pen.finding(evidence, name)
     part = desk.part(name, required=False) if view.parts else None
-    pieces = [view.part(part)] if part else view.carriers()[:2]
+    pieces = [view.part(part)] if part else [one for one in view.carriers()[:2] if one is view.first or one.share >= 5]
     for i, piece in enumerate(pieces):
         if piece is not None:
             _say_expected(desk, evidence, view, piece, label if i == 0 else name)

@@ -37,6 +37,12 @@ def similar(desk: Desk) -> None:
         desk.say("similar_more", evidence, names=desk.pen.names(rest))
 
 
+def alike(desk: Desk, name: str) -> list[str]:
+    """The findings that look like this one."""
+    evidence = desk.try_("find_similar", finding=name, limit=20)
+    return [other for other, fact in _similarities(evidence, name) if (number(fact) or 0.0) >= ALIKE]
+
+
 def _similarities(evidence: Evidence, name: str) -> list[tuple[str, Fact]]:
     """(other finding, similarity), the most similar first."""
     rows = []
@@ -64,6 +70,8 @@ def compare(desk: Desk) -> None:
     level = number(similarity)
     if level is not None:
         desk.say("compare_similar" if level >= ALIKE else "compare_unlike", evidence, similarity=similarity)
+    elif evidence.note:
+        desk.pen.quote(evidence.note, evidence)
 
 
 def _compare_places(desk: Desk, evidence: Evidence, one: View, two: View) -> None:

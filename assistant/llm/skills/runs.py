@@ -62,7 +62,7 @@ def _run_facts(evidence: Evidence) -> dict[str, Fact]:
 def _involved(desk: Desk, evidence: Evidence, key: str) -> bool:
     """Say which channel or feature is involved most often, where the run tells."""
     rows = _part_counts(evidence)
-    if not rows:
+    if not rows or (number(rows[0][1]) or 0) < 2:
         return False
     return desk.say(key, evidence, part=rows[0][0], count=rows[0][1], run=first_run(evidence))
 
@@ -83,10 +83,14 @@ def blame_run(desk: Desk) -> None:
     if not number(_run_facts(evidence).get("findings")):
         desk.nothing_flagged(evidence)
     rows = _part_counts(evidence)
-    if not _involved(desk, evidence, "blame_run_first"):
-        finding = desk.worst()
-        desk.end("blame_none", evidence, name=finding)
-    if len(rows) > 1:
+    if not rows:
+        desk.end("blame_none", evidence, name=desk.worst())
+    level = [name for name, fact in rows if fact.value == rows[0][1].value]
+    if len(level) > 1:
+        desk.say("blame_run_even", evidence, run=first_run(evidence), names=desk.pen.names(level[:4]))
+    elif not _involved(desk, evidence, "blame_run_first"):
+        desk.say("blame_run_first", evidence, part=rows[0][0], count=rows[0][1], run=first_run(evidence))
+    if len(rows) > len(level) == 1:
         desk.say(
             "blame_run_more", evidence, names=desk.pen.names([f"{name} ({fact.value})" for name, fact in rows[1:3]])
         )
@@ -142,7 +146,7 @@ def list_findings(desk: Desk) -> None:
         desk.end("nothing_matches", evidence)
     _head(desk, evidence, arguments, len(names))
     for name in names[:20]:
-        desk.pen.item(_line(desk, evidence, name, arguments.get("order", "p_value")), evidence)
+        desk.pen.item(_line(desk, evidence, name, arguments), evidence)
 
 
 def _filters(desk: Desk) -> dict[str, Any]:
@@ -199,16 +203,16 @@ def _part_filter(desk: Desk) -> str | None:
 
 def _head(desk: Desk, evidence: Evidence, arguments: dict[str, Any], shown: int) -> None:
     order = _ORDERS[str(arguments.get("order", "p_value"))]
-    filters = [
-        f"{key.replace('_', ' ')} {fold(str(arguments[key]))}"
-        for key in ("part", "position", "state")
-        if key in arguments
-    ]
+    words = {"part": "involving {}", "position": "in the {}", "state": "marked as {}"}
+    filters = [text.format(fold(str(arguments[key]))) for key, text in words.items() if key in arguments]
     if "max_p" in arguments:
-        filters.append(f"p-value up to {arguments['max_p']:g}")
+        filters.append(f"with a p-value up to {arguments['max_p']:g}")
     total = _run_facts(evidence).get("findings")
     run = first_run(evidence)
-    if filters:
+    facts = _run_facts(evidence)
+    if filters and (number(facts.get("matching")) or 0) > shown:
+        desk.say("list_head_match_some", evidence, run=run, filter=", ".join(filters), order=order, **facts)
+    elif filters:
         desk.say("list_head_match", evidence, filter=", ".join(filters), order=order)
     elif total is not None and number(total) != shown:
         desk.say("list_head_some", evidence, run=run, shown=shown, findings=total, order=order)
@@ -216,15 +220,15 @@ def _head(desk: Desk, evidence: Evidence, arguments: dict[str, Any], shown: int)
         desk.say("list_head_plain", evidence, order=order)
 
 
-def _line(desk: Desk, evidence: Evidence, name: str, order: str) -> str:
+def _line(desk: Desk, evidence: Evidence, name: str, arguments: dict[str, Any]) -> str:
     """One line of a list: name, p-value, place or channel, state."""
     view = View(evidence, name)
     pieces = [desk.pen.finding(evidence, name)]
-    key = "score" if order == "score" else "p_value"
+    key = "score" if arguments.get("order") == "score" else "p_value"
     if (fact := view[key]) is not None:
-        pieces.append(desk.pen.fill_fact(f"{'score' if key == 'score' else 'p-value'}", fact))
+        pieces.append(desk.pen.fill_fact(key.replace("_", "-"), fact))
     position = view.region["position"] if view.region is not None else None
-    if position is not None:
+    if position is not None and "position" not in arguments:
         pieces.append(f"in the {position.value}")
     if (main := view["main_part"]) is not None:
         pieces.append(f"mainly {desk.pen.fact(main)}")
