@@ -287,8 +287,9 @@ TALKS = {
         that one is a false alarm | which ones are false alarms? | summarise the run for my team
     """,
     "series": """
-        what came out of run R2? | why F3? | when did it start? | how long did it last? | what if I drop the cpu channel?
-        does the keen method agree? | what happened at 01:01? | is row 61 normal? | how far is it from normal?
+        what came out of run R2? | why F3? | when did it start? | how long did it last?
+        what if I drop the cpu channel? | does the keen method agree? | what happened at 01:01?
+        is row 61 normal? | how far is it from normal?
     """,
     "images": """
         what came out of run R1? | why is part 3 bad? | where? | what if region 1 were fine? | part 7?

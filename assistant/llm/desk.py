@@ -14,9 +14,9 @@ from typing import Any, NoReturn
 from assistant.evidence import Evidence
 from assistant.llm.dialogue import Memory, Turn, first_value, sample_topic
 from assistant.llm.interpret import Ask
+from assistant.llm.naming import match_name, position_in
 from assistant.llm.phrases import Pen
-from assistant.llm.spelling import distance
-from assistant.llm.understand import Reading, fold
+from assistant.llm.understand import Reading
 
 Call = tuple[str, dict[str, Any]]
 MOST_CALLS = 12
@@ -362,48 +362,6 @@ def listing(evidence: Evidence) -> list[str]:
 def first_run(evidence: Evidence) -> str | None:
     """The first run that a result is about."""
     return next((fact.subject for fact in evidence.facts if re.fullmatch(r"R\d+", fact.subject)), None)
-
-
-_SIDES = {"upper": "upper", "top": "upper", "lower": "lower", "bottom": "lower", "left": "left", "right": "right",
-          "centre": "centre", "center": "centre", "middle": "centre", "central": "centre"}  # fmt: skip
-
-
-def position_in(text: str) -> str | None:
-    """A place inside a picture as the facts spell it: "top left corner" -> "upper left"."""
-    found = [_SIDES[word] for word in re.findall(r"[a-z]+", text) if word in _SIDES]
-    vertical = next((word for word in found if word in ("upper", "lower")), "")
-    level = next((word for word in found if word in ("left", "right")), "")
-    if "centre" in found and not (vertical and level):
-        return f"{vertical} centre".strip() if vertical else (f"centre {level}".strip())
-    return f"{vertical} {level}".strip() or None
-
-
-def match_name(reading: Reading, names: Sequence[str]) -> str | None:
-    """The name that the question contains: exactly, else with slight misspelling; the longest wins."""
-    text = f" {re.sub(r'[_-]', ' ', reading.plain)} "
-    raw = f" {re.sub(r'[_-]', ' ', fold(reading.text))} "
-    folded = sorted(((re.sub(r"[_-]", " ", fold(name)), name) for name in names), key=lambda item: -len(item[0]))
-    for spelled, name in folded:
-        if re.search(rf"(?<!\w){re.escape(spelled)}(?!\w)", raw) or re.search(
-            rf"(?<!\w){re.escape(spelled)}(?!\w)", text
-        ):
-            return name
-    typed = [*(fold(name) for name in (*reading.mentions.quoted, *reading.mentions.channels))]
-    for spelled, name in folded:
-        if any(spelled == one or spelled.endswith(f" {one}") for one in typed):
-            return name
-    words = re.findall(r"[a-z0-9]+", raw)
-    for spelled, name in folded:
-        length = len(spelled.split())
-        chunks = [" ".join(words[i : i + length]) for i in range(len(words) - length + 1)]
-        if len(spelled) >= 4 and any(distance(chunk, spelled) <= (1 if len(spelled) < 7 else 2) for chunk in chunks):
-            return name
-    for spelled, name in folded:  # a part of a longer name: "oil" of "oil pressure"
-        own = [word for word in spelled.split() if len(word) > 2]
-        rivals = [other for other, _ in folded if other != spelled]
-        if any(word in words and not any(word in rival.split() for rival in rivals) for word in own):
-            return name
-    return None
 
 
 def _equal(one: Any, two: Any) -> bool:

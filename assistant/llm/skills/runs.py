@@ -6,8 +6,9 @@ import re
 from typing import Any
 
 from assistant.evidence import Evidence, Fact
-from assistant.llm.desk import Desk, first_run, listing, match_name, position_in
+from assistant.llm.desk import Desk, first_run, listing
 from assistant.llm.dialogue import first_value
+from assistant.llm.naming import match_name, position_in
 from assistant.llm.phrases import span
 from assistant.llm.skills import skill
 from assistant.llm.understand import fold
