@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +15,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from assistant.demo import case, machine, make_case, orders
+from assistant.demo import case, machine, make_case, open_demo, opening, orders, prepare_demo
 from assistant.demo.parts import SIZE, Defect, draw_part
 from detectors.data import read_source
+from detectors.errors import AnomalyError
 
 
 @pytest.fixture(scope="module")
@@ -151,3 +155,82 @@ def test_each_mistake_is_one_cell_of_one_order(small_case: Path, truth: dict[str
     for mistake in truth["orders"]:
         assert broken.loc[mistake["row"], "order_id"] == mistake["sample"]
         assert differs[mistake["row"], list(broken).index(mistake["features"][0])]
+
+
+# ---------------------------------------------------------------- opening
+
+
+@pytest.fixture(scope="module")
+def quick() -> Iterator[None]:
+    """A small case and hardly trained models, so that preparing takes seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(case, "N_PARTS", 24)
+        patch.setattr(case, "N_ORDERS", 300)
+        patch.setattr(case, "DAYS", 1)
+        patch.setattr(case, "TEST_PARTS", case.TEST_PARTS[:6])
+        short = {"train_steps": 5, "width": 32, "depth": 1}
+        small = {"series": short, "table": short, "image": {**short, "size": 48}}
+        patch.setattr(opening, "TASKS", [replace(task, settings=small[task.modality]) for task in opening.TASKS])
+        yield
+
+
+@pytest.fixture(scope="module")
+def prepared(quick: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[float, str]]]:
+    """A first start that was interrupted while the second model was fitted, and then gone through with."""
+    folder, told = tmp_path_factory.mktemp("home") / "anomaly-demo", []
+
+    def interrupt(done: float, text: str) -> None:
+        if "orders" in text:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare_demo(folder, interrupt)
+    assert (folder / "models" / "pump" / "detector.json").is_file()
+    assert not (folder / "models" / "orders" / "detector.json").exists()
+    (folder / "models" / "pump" / "detector.json").touch()
+    before = (folder / "models" / "pump" / "detector.json").stat().st_mtime_ns
+    prepare_demo(folder, lambda done, text: told.append((done, text)))
+    assert (folder / "models" / "pump" / "detector.json").stat().st_mtime_ns == before
+    return folder, told
+
+
+def test_a_first_start_that_was_interrupted_goes_on_and_ends_with_findings(
+    prepared: tuple[Path, list[tuple[float, str]]],
+) -> None:
+    folder, told = prepared
+    workspace = prepare_demo(folder)
+    runs = workspace.store.runs()
+    assert sorted(run.modality for run in runs) == ["image", "series", "table"]
+    assert workspace.store.run(None).modality == "image"  # what a question without a run is about
+    fractions = [done for done, _ in told]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1.0
+
+
+def test_the_second_start_makes_nothing_again(
+    prepared: tuple[Path, list[tuple[float, str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("make_case", "fit_model", "run_detection"):
+        monkeypatch.setattr(opening, name, None)
+    assert len(prepare_demo(prepared[0]).store.runs()) == 3
+
+
+def test_the_truth_is_out_of_the_detectors_sight(prepared: tuple[Path, list[tuple[float, str]]]) -> None:
+    runs = prepare_demo(prepared[0]).store.runs()
+    assert not any("truth" in run.source for run in runs)
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("work of years")
+    with pytest.raises(AnomalyError, match="holds other things"):
+        prepare_demo(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_port_in_use_is_said_before_anything_is_made(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(AnomalyError, match="cannot be served"):
+            open_demo(tmp_path / "demo", port=taken.getsockname()[1])
+    assert not (tmp_path / "demo").exists()

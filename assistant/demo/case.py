@@ -50,7 +50,7 @@ TEST_PARTS: tuple[tuple[Defect, ...], ...] = (
     (),
     (Defect("stain", (-44, 24), 12, tone="rust"),),
     (),
-    (Defect("scratch", (-26, 36), 44, angle=-0.35), Defect("stain", (48, -18), 12, tone="oil")),
+    (Defect("scratch", (-46, 12), 50, angle=-0.9), Defect("stain", (48, -18), 8, tone="oil")),
     (),
     (Defect("broken corner", which=1, size=20),),
     (Defect("missing hole", which=0),),

@@ -38,7 +38,7 @@ FAULTS = (
     Fault(
         "drift", "bearing_temp_c", 930, 1200, "the bearing warms by itself from 15:30, is greased at 18:50 and cools"
     ),
-    Fault("stuck", "flow_l_min", 1440 + 450, 1440 + 560, "the flow meter froze at its 07:30 reading"),
+    Fault("stuck", "flow_l_min", 1440 + 345, 1440 + 455, "the flow meter froze at its 05:45 reading, before the shift"),
     Fault("decoupled", "motor_current_a", 1440 + 800, 1440 + 905, "the current no longer follows the load from 13:20"),
 )
 
@@ -73,25 +73,24 @@ def plant(run: pd.DataFrame, seed: int) -> pd.DataFrame:
     for fault in FAULTS:
         channel = run[fault.channel].to_numpy(np.float64)
         changed = channel.copy()
-        changed[fault.start : fault.end] = _faulty(fault, channel[fault.start : fault.end], channel, rng)
+        changed[fault.start : fault.end] = _faulty(fault, channel[fault.start : fault.end], rng)
         out[fault.channel] = changed
     return out.round(3)
 
 
-def _faulty(fault: Fault, values: np.ndarray, channel: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _faulty(fault: Fault, values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     step = np.arange(len(values))
     if fault.kind == "spike":
-        return values + np.array([2.9, 1.9, -1.1, 0.7, -0.4])
+        return values + np.array([2.1, 2.9, 1.6, 0.8, 0.4])
     if fault.kind == "drift":
         greased = 200
         cooling = np.exp(-np.maximum(step - greased, 0) / 25)
         return values + 11 * np.minimum(step / greased, 1) * cooling
     if fault.kind == "stuck":
         return np.full(len(values), values[0])
-    # decoupled: an ordinary stretch of the same channel, turned round in time and moved to another hour
-    morning = 480
-    other = channel[morning : morning + len(values)][::-1]
-    return other + 0.05 * rng.standard_normal(len(values))
+    # decoupled: values that are ordinary by themselves, in no relation to speed, flow and pressure
+    wander = 1.1 * _wander(rng, len(values), 15)
+    return 11.2 + wander + 0.09 * rng.standard_normal(len(values))
 
 
 # ---------------------------------------------------------------- small helpers

@@ -1,7 +1,7 @@
 """Makes the table of the built-in case: orders of a small wholesaler, with rules that hold between columns.
 
-Amount is quantity times unit price, VAT follows the country, shipping follows the weight and the channel, merchandise
-has its own prices, weights and hours. Knows numpy and pandas; nothing of detectors or stores.
+Amount is quantity times unit price, VAT follows the country, shipping follows the weight and the carrier, goods have
+their own prices and weights. Knows numpy and pandas; nothing of detectors or stores.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def make_orders(seed: int, rows: int, first: int = 10001) -> pd.DataFrame:
             "goods": goods,
             "country": country,
             "carrier": carrier,
-            "hour": np.round(np.clip(rng.normal(13.2, 2.9, rows), 6, 20.5), 1),
+            "hour": np.round(np.clip(rng.normal(13.0, 2.1, rows), 7, 19), 1),
             "quantity": quantity,
             "unit_price": price,
             "weight_kg": np.round(quantity * kilos * np.exp(rng.normal(0, 0.06, rows)), 2),
@@ -95,9 +95,9 @@ MISTAKES: dict[str, tuple[str, tuple[str, ...], str, Callable[[dict[str, Any]], 
         "sensors", ("amount",), "the amount is ten times quantity times unit price",
         lambda r: {"amount": round(10 * r["amount"], 2)},
     ),
-    "half the amount": (
-        "pumps", ("amount",), "the amount is half of quantity times unit price",
-        lambda r: {"amount": round(r["amount"] / 2, 2)},
+    "amount too low": (
+        "pumps", ("amount",), "the amount is a quarter of quantity times unit price",
+        lambda r: {"amount": round(r["amount"] / 4, 2)},
     ),
     "no VAT": ("tools", ("vat",), "no VAT was charged", lambda r: {"vat": 0.0}),
     "VAT twice": ("pumps", ("vat",), "VAT was charged twice", lambda r: {"vat": round(2 * r["vat"], 2)}),
@@ -114,12 +114,16 @@ MISTAKES: dict[str, tuple[str, tuple[str, ...], str, Callable[[dict[str, Any]], 
     "wrong goods": (
         "pumps", ("goods",), "pumps by price and weight, booked as fasteners", lambda r: {"goods": "fasteners"},
     ),
-    "ordered at night": ("tools", ("hour",), "the order came at 02:36, when nobody orders", lambda r: {"hour": 2.6}),
+    "wrong carrier": (
+        "pumps", ("carrier",), "pumps go by courier and courier was charged, yet they were picked up",
+        lambda r: {"carrier": "pick-up"},
+    ),
     "total does not add up": (
         "tools", ("total",), "the total is far above its parts", lambda r: {"total": round(r["total"] * 3 + 150, 2)},
     ),
     "unknown country": ("tools", ("country",), "a country that was never delivered to", lambda r: {"country": "XK"}),
-    "negative quantity": (
-        "fasteners", ("quantity",), "the quantity is negative", lambda r: {"quantity": -r["quantity"]},
+    "quantity in dozens": (
+        "sensors", ("quantity",), "the quantity is twelve times what was paid for and weighed",
+        lambda r: {"quantity": 12 * r["quantity"]},
     ),
 }  # fmt: skip

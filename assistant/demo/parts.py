@@ -71,7 +71,7 @@ def draw_part(seed: Sequence[int] | int, defects: Sequence[Defect] = ()) -> tupl
             line = _scratch(scene, defect)
             bare = np.maximum(bare, line)
             marks[i] = _dilate(line)
-    height = _height(scene, outline, missing) - 1.6 * bare
+    height = _height(scene, outline, missing) - 2.2 * bare
     colour = _metal(scene, height, outline, bare)
     for i, defect in enumerate(defects):
         if defect.kind == "stain":
@@ -88,10 +88,10 @@ def _scene(rng: np.random.Generator) -> Scene:
     n = SIZE * SCALE
     y, x = np.mgrid[:n, :n].astype(np.float32)
     x, y = (x + 0.5) / SCALE - SIZE / 2, (y + 0.5) / SCALE - SIZE / 2
-    turn, dx, dy = (float(d) for d in np.clip(rng.normal(size=3), -2, 2) * (np.deg2rad(0.45), 0.6, 0.6))
+    turn, dx, dy = (float(d) for d in np.clip(rng.normal(size=3), -2, 2) * (np.deg2rad(0.22), 0.3, 0.3))
     c, s = float(np.cos(turn)), float(np.sin(turn))
     u, v = c * (x - dx) + s * (y - dy), -s * (x - dx) + c * (y - dy)
-    lamp = (-150 + 10 * float(rng.normal()), -190 + 10 * float(rng.normal()), 300.0)
+    lamp = (-150 + 7 * float(rng.normal()), -190 + 7 * float(rng.normal()), 300.0)
     return Scene(rng, u.astype(np.float32), v.astype(np.float32), turn, (dx, dy), lamp)
 
 
@@ -173,7 +173,7 @@ def _scratch(scene: Scene, defect: Defect) -> Array:
     y = n / 2 + SCALE * (defect.at[1] + s * along + c * across)
     depth = np.clip(1.25 - 2.2 * np.abs(t), 0.15, 1) * scene.rng.uniform(0.8, 1.0, 40)
     for i in range(39):
-        width = max(1, round(SCALE * (0.6 + 1.1 * depth[i])))
+        width = max(1, round(SCALE * (0.7 + 1.2 * depth[i])))
         pen.line((x[i], y[i], x[i + 1], y[i + 1]), fill=int(255 * depth[i]), width=width)
     return _placed(image.filter(ImageFilter.GaussianBlur(0.3 * SCALE)), scene)
 
@@ -221,7 +221,7 @@ def _metal(scene: Scene, height: Array, outline: Array, bare: Array) -> Array:
         lx, ly, lz = _towards(scene, lamp)
         light += power * np.maximum(nx * lx + ny * ly + nz * lz, 0)
         shine += power * _highlight((lx, ly, lz), (nx, ny, nz), (tx, ty))
-    albedo = 0.15 + 0.009 * grain + 0.005 * rough - 0.05 * broken + 0.10 * bare - 0.075 * scene.marks["stamp"]
+    albedo = 0.15 + 0.009 * grain + 0.005 * rough - 0.05 * broken + 0.16 * bare - 0.075 * scene.marks["stamp"]
     steel = np.array([0.97, 1.0, 1.04], np.float32)
     value = albedo * (0.25 + 1.0 * light) + (0.62 - 0.5 * broken) * (1 - 0.6 * scene.marks["stamp"]) * shine
     value = value * (1 - 0.35 * np.exp(-np.maximum(r - BOSS, 0) / 2.5) * (r > BOSS))  # shade at the ring's foot
