@@ -33,7 +33,7 @@ DENOISER_DEFAULTS: dict[str, Any] = {
 BY_MODALITY: dict[str, dict[str, Any]] = {
     "image": {"width": 128, "depth": 3, "train_steps": 200, "batch_size": 16},
     "series": {"width": 64, "depth": 3, "train_steps": 400, "batch_size": 64},
-    "table": {"width": 256, "depth": 3, "train_steps": 800, "batch_size": 256},
+    "table": {"width": 128, "depth": 3, "train_steps": 600, "batch_size": 256},
 }
 
 

@@ -160,7 +160,7 @@ class Columns(Learned):
 
 def _curve(column: np.ndarray) -> tuple[float, float, float, np.ndarray]:
     """(low, step, spread, negative log-density on the grid) of one column."""
-    deviation = max(float(column.std()), 1e-3)
+    deviation = float(column.std()) if float(column.std()) > 1e-6 else 1.0  # a constant has no scale of its own
     middle = float(np.subtract(*np.percentile(column, [75, 25]))) / 1.34 or deviation
     width = max(1.06 * min(deviation, middle) * len(column) ** -0.2, 1e-2 * deviation)
     low, high = float(column.min()) - 4 * width, float(column.max()) + 4 * width
@@ -184,7 +184,7 @@ class RankView(Learned):
         self.learn(
             values=torch.from_numpy(np.stack([c[0] for c in curves])),
             scores=torch.from_numpy(np.stack([c[1] for c in curves])),
-            spread=x.std(0).clamp_min(1e-2) if len(x) > 1 else torch.ones(x.shape[1]),
+            spread=torch.where(x.std(0) > 1e-6, x.std(0).clamp_min(1e-2), torch.ones(())),
         )
 
     def forward(self, x: Tensor) -> Tensor:

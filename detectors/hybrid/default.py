@@ -30,9 +30,9 @@ class Member:
 # Chosen by measurement (README, "Benchmarks"), never on test labels of the sets reported there.
 RECIPES: dict[str, tuple[Member, ...]] = {
     "image": (
-        Member("network", "likelihood", 1.0, {"denoiser": "corrected"}),
+        Member("network", "likelihood", 0.5, {"denoiser": "corrected"}),
         Member("gaussian", "likelihood", 1.0, {"denoiser": "corrected", "exact": True}),
-        Member("neighbours", "diffusion_time", 0.25, {"memory": 150, "k": 3}),
+        Member("neighbours", "diffusion_time", 0.25, {"memory": 150, "k": 3, "reach": 0}),
     ),
     "series": (
         Member(
@@ -55,7 +55,8 @@ class Default(Method):
     """Calibrated ensemble of reconstruction and density (hybrid).
 
     Map: sum over members of weight x (map - mean) / deviation, both from held-out normals; score: its reduction. Rows:
-    a member's total is bent (linear among normals, logarithmic far out), scaled, and shared out over its map.
+    a member's total is bent (linear among normals, logarithmic far out), scaled, and shared out over its map; the
+    score is the members' mean and the highest of them, added.
     Members that name the same denoiser share one fitted network. Settings: members (names to keep; all by default) and
     any setting of a learned denoiser (width, depth, train_steps, ...), which goes to the members that have one.
     """
@@ -126,7 +127,14 @@ class Default(Method):
     def maps(self, x: Tensor) -> Tensor:
         members = self.members
         scaled = [m.weight * self._standardised(m.name, members[m.name].maps(x)) for m in self.recipe]
-        return torch.stack(scaled).sum(0) / sum(m.weight for m in self.recipe)
+        mean = torch.stack(scaled).sum(0) / sum(m.weight for m in self.recipe)
+        return mean + self._loudest(scaled) if x.ndim == 2 else mean
+
+    def _loudest(self, scaled: list[Tensor]) -> Tensor:
+        """Rows: the map of each row's most alarmed member, so that what one member alone sees is not averaged away."""
+        stacked = torch.stack(scaled)  # (member, n, channel)
+        index = stacked.sum(2).argmax(0)
+        return stacked[index, torch.arange(stacked.shape[1], device=stacked.device)]
 
     def _standardised(self, name: str, maps: Tensor) -> Tensor:
         if maps.ndim == 2:

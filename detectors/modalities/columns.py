@@ -16,7 +16,8 @@ from scipy.special import ndtri
 
 KNOTS = 512  # most points of a number's curve from values to normal scores
 MAX_LEVELS = 40  # categories with a dimension of their own; rarer ones share one
-UNSEEN = 8.0  # how far out a level lies that the fit never saw, in standard deviations
+UNSEEN = 3.0  # how far out a level lies that the fit never saw, in standard deviations
+WORD = 8.0  # how far out a word lies where a number belongs
 LEVEL_FLOOR = 0.2  # least deviation of an indicator: a rare level is odd, not infinitely odd
 FAR = 3.0  # standard deviations beyond the seen range after which distance counts logarithmically
 
@@ -94,7 +95,7 @@ class Column:
         values, known = self.read(cells)
         if self.kind == "number":
             block = to_scores(values, curve)[:, None]
-            block[np.isnan(values) & known] = UNSEEN  # a word where a number belongs
+            block[np.isnan(values) & known] = WORD
         elif self.kind == "moment":
             block = self._clock(values)
         else:
@@ -217,15 +218,14 @@ def to_scores(values: np.ndarray, curve: np.ndarray) -> np.ndarray:
     if not curve.shape[1]:
         return np.zeros(len(values))
     x, z = curve
-    spread = _spread(x, z)
     clipped = np.clip(values, x[0], x[-1])
-    beyond = (values - clipped) / spread
-    grown = np.sign(beyond) * FAR * np.log1p(np.minimum(np.abs(beyond), 1e6) / FAR)
-    step = np.where(np.abs(beyond) > 1e-6, np.sign(beyond) * EDGE, 0.0) if len(x) == 1 else 0.0
-    return np.interp(clipped, x, z) + grown + step
+    beyond = np.clip((values - clipped) / _spread(x, z), -1e6, 1e6)
+    if len(x) == 1:
+        return np.where(np.abs(beyond) > 1e-6, np.sign(beyond) * (EDGE + 0.1 * np.log1p(np.abs(beyond))), 0.0)
+    return np.interp(clipped, x, z) + np.sign(beyond) * FAR * np.log1p(np.abs(beyond) / FAR)
 
 
-EDGE = 2.5  # a column that never changed has changed: at once this far out
+EDGE = 1.0  # a column that never changed has changed: this far out, since it has no deviation to measure by
 
 
 def _spread(x: np.ndarray, z: np.ndarray) -> float:
