@@ -201,6 +201,35 @@ def test_day_first_dates_are_told_by_their_order(tmp_path: Path) -> None:
     assert index.is_monotonic_increasing
 
 
+@pytest.mark.parametrize(
+    "values",
+    [["10.0.0.1", "10.0.0.2"], ["v1.2.3", "v1.2.4"], ["A-12", "B-03"], ["2024", "2025"], ["14:30", "15:00"]],
+)
+def test_codes_are_not_taken_for_dates(values: list[str]) -> None:
+    frame = pd.DataFrame({"time": values * 10, "a": np.arange(20.0)})
+    source = read_source(frame, modality="table")
+    assert not pd.api.types.is_datetime64_any_dtype(source.samples["time"])
+
+
+@pytest.mark.parametrize("layout", ["%Y-%m-%d %H:%M", "%d.%m.%Y %H:%M", "%Y%m%d", "%d %b %Y %H:%M", "%b %d, %Y"])
+def test_dates_are_read_as_people_write_them(layout: str) -> None:
+    days = pd.date_range("2024-01-20", periods=30, freq="D")
+    index = read_source(pd.DataFrame({"when": days.strftime(layout), "a": np.arange(30.0)})).samples.index
+    assert list(index.normalize()) == list(days)
+
+
+def test_numbered_rows_are_not_taken_for_unix_times() -> None:
+    frame = pd.DataFrame({"customer": 1_700_000_000 + np.arange(30), "a": RNG.normal(size=30)})
+    assert read_source(frame).modality == "table"
+
+
+def test_a_file_too_large_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "t.csv", "a,b\n1,2\n")
+    monkeypatch.setattr("detectors.readers.files.MAX_DATA_BYTES", 4)
+    with pytest.raises(AnomalyError, match="the limit is"):
+        read_source(path)
+
+
 def test_zones_end_in_utc(tmp_path: Path) -> None:
     source = read_source(csv_series(tmp_path / "pump.csv", minutes(20, tz="Europe/Berlin")))
     assert source.samples.index[0] == pd.Timestamp("2024-04-30 22:00")

@@ -21,6 +21,10 @@ _TIME_NAME = re.compile(r"(^|[_\s.-])(time|timestamp|date|datetime|ts|zeit|datum
 _ID_NAME = re.compile(r"(^|[_\s.-])(id|uuid|guid|key|nr|no|index|row|number)$|^unnamed: ?\d+$|(?-i:[a-z]Id)$", re.I)
 _TRUTH_NAME = re.compile(r"^(y|y_?true|(is_?)?anomal(y|ous|ies)|(test_|true_)?labels?|changepoints?|is_?fraud)$", re.I)
 # a number counts s, ms, us or ns since 1970 if that puts it between 1990 and 2100
+_DATE = (
+    r"\s*(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d{2})|\d{8}(?=T|\s|$)|\d{4}-\d{2}(?=$)"
+    r"|(?:\w{3,9},?\s+)?\d{1,2}[\s-][A-Za-z]{3,9}[\s,-]+\d{4}|[A-Za-z]{3,9}\s+\d{1,2},?\s+\d{4})(?=[T\s,]|$)"
+)
 _PER_SECOND = (1.0, 1e3, 1e6, 1e9)
 _EPOCH = (631152000.0, 4102444800.0)
 
@@ -57,9 +61,10 @@ def guess_modality(frame: pd.DataFrame) -> tuple[str, str]:
 
 
 def find_time(frame: pd.DataFrame) -> tuple[str, pd.Series] | None:
-    """The column of time stamps, parsed to UTC without zone: one that is named so, else the first column."""
+    """The column of time stamps, parsed to UTC without zone: one that is named so, else a first one of dates."""
     named = [c for c in frame.columns if _TIME_NAME.search(str(c))]
-    for column in [*named, *[c for c in frame.columns[:1] if c not in named]]:
+    first = [c for c in frame.columns[:1] if c not in named and not pd.api.types.is_numeric_dtype(frame[c])]
+    for column in [*named, *first]:
         stamps = _parse_times(frame[column])
         if stamps is not None:
             return str(column), stamps
@@ -84,8 +89,8 @@ def _parse_times(column: pd.Series) -> pd.Series | None:
                 return pd.to_datetime(seconds, unit="s", errors="coerce")
         return None
     text = column.astype("str").where(column.notna())
-    # a bare number or a word is no date, though a lenient parser reads one into it
-    if text.dropna().head(50).str.fullmatch(r"[+-]?[\d.,]{1,7}|[^\d]*").mean() > 0.05:
+    # a lenient parser reads dates into codes, versions and addresses: first a look whether these are dates at all
+    if text.dropna().head(50).str.match(_DATE).mean() < 0.95:
         return None
     return _parse_text_times(text)
 
