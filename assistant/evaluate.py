@@ -167,7 +167,7 @@ def _equal(wanted: Any, given: Any) -> bool:
 
 def _plain_name(text: str) -> str:
     stem = re.sub(r"\.\w{2,5}$", "", text.lower())
-    return re.sub(r"0+(?=\d)", "", re.sub(r"[^a-z0-9]", "", stem))
+    return re.sub(r"(?<!\d)0+(?=\d)", "", re.sub(r"[^a-z0-9]", "", stem))
 
 
 def _digits(text: str) -> str:

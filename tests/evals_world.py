@@ -440,7 +440,7 @@ def _wrap(name: str, function: Callable[..., ToolResult], log: list[Evidence]) -
 def _same_name(typed: str, sample: str) -> bool:
     def plain(text: str) -> str:
         stem = re.sub(r"\.(png|jpe?g|bmp|tiff?|csv)$", "", text.lower())
-        return re.sub(r"0+(?=\d)", "", re.sub(r"[^a-z0-9]", "", stem))
+        return re.sub(r"(?<!\d)0+(?=\d)", "", re.sub(r"[^a-z0-9]", "", stem))
 
     one, two = plain(typed), plain(sample)
     digits = re.sub(r"\D", "", one)

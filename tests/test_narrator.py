@@ -47,6 +47,12 @@ def test_paraphrases_get_the_right_tool_and_fact(outcomes: list[Outcome]) -> Non
     assert share(outcomes) >= 0.98, report(outcomes)
 
 
+def test_questions_in_other_words_do_well_too() -> None:
+    found = evaluate(load_cases(EVALS / "paraphrases_held_out.yaml"), conversation(Narrator()))
+    assert share(found) >= 0.9, report(found)
+    assert [outcome.unsupported for outcome in found if outcome.unsupported] == []
+
+
 def test_every_sentence_of_every_answer_matches_the_evidence_it_cites(outcomes: list[Outcome]) -> None:
     assert [outcome.unsupported for outcome in outcomes if outcome.unsupported] == []
 

@@ -27,6 +27,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from assistant.llm.desk import Call, Desk, Finished, Need
 from assistant.llm.dialogue import Entry, read, remember
 from assistant.llm.interpret import ask
+from assistant.llm.phrases import phrases
 from assistant.llm.skills import skills
 
 _ROLES = {"system": "system", "human": "human", "ai": "assistant", "tool": "tool"}
@@ -105,8 +106,8 @@ def _text(desk: Desk) -> str:
     if not text:
         desk.say("corrected_away")
         text = desk.pen.sentences[-1]
-    if desk.reading.language in ("German", "French", "Spanish"):
-        text = f"{text} {desk.pen.fill('in_english', {})}"
+    if (key := f"in_english_{desk.reading.language}") in phrases():
+        text = f"{text} {desk.pen.fill(key, {})}"
     return text
 
 

@@ -81,7 +81,7 @@ def check(desk: Desk) -> None:
             return
         _say_flagged(desk, evidence, topic, yes_or_no)
     described = desk.use("describe_finding", finding=topic)
-    say_where(desk, described, View(described, topic))
+    say_where(desk, described, View(described, topic), named=True)
 
 
 def _say_flagged(desk: Desk, evidence: Evidence, finding: str, yes_or_no: bool) -> None:

@@ -107,12 +107,12 @@ def worst(desk: Desk) -> None:
     described = desk.use("describe_finding", finding=name)
     view = View(described, name)
     desk.say("run_worst", evidence, described, name=desk.pen.finding(described, name), p=view["p_value"])
-    say_where(desk, described, view)
+    say_where(desk, described, view, named=True)
 
 
-def say_where(desk: Desk, evidence: Evidence, view: View) -> None:
-    """One sentence on where a finding lies, whatever it is a finding in."""
-    label, first = desk.pen.finding(evidence, view.name), view.first
+def say_where(desk: Desk, evidence: Evidence, view: View, named: bool = False) -> None:
+    """One sentence on where a finding lies, whatever it is a finding in; `named`: its sample was named before."""
+    label, first = view.name if named else desk.pen.finding(evidence, view.name), view.first
     if view.region is not None:
         place = view.region
         if not desk.say(

@@ -17,8 +17,12 @@ _SENTENCES = 4
 @skill(*GUIDES)
 def guide(desk: Desk) -> None:
     """The first sentences of a reading guide, word for word."""
-    evidence = desk.use("read_guide", topic=_topic(desk))
-    for sentence in _sentences(evidence)[: 6 if desk.asked.intent == "help" else _SENTENCES]:
+    topic = _topic(desk)
+    evidence = desk.use("read_guide", topic=topic)
+    sentences = _sentences(evidence)
+    if topic == "alpha":  # told within the guide on p-values
+        sentences = [one for one in sentences if "alpha" in one.lower()] or sentences
+    for sentence in sentences[: 6 if desk.asked.intent == "help" else _SENTENCES]:
         desk.pen.quote(sentence, evidence)
 
 
