@@ -111,6 +111,7 @@ class Desk:
                 "heat": picture_uri(figures.heat_layer(level), lossless=True),
                 "paths": chat_view.svg_paths(figures.outlines(level, boxes)),
                 "boxes": boxes,
+                "cut": cut_at(boxes, source.width),
                 "expected": picture_uri(figures.load_picture(expected)) if expected.is_file() else "",
                 "verdict": text,
                 "evidence": evidence,
@@ -165,6 +166,12 @@ class Desk:
     def picture(self, relative: str, side: int = 520) -> str:
         """One of the store's pictures for the talk."""
         return picture_uri(figures.load_picture(self.store.path(relative)), side)
+
+
+def cut_at(boxes: list[figures.Box], width: int) -> int:
+    """Where before and after meet at first, in percent of the width: through the guiltiest place."""
+    middle = 100 * (boxes[0].left + boxes[0].right) / 2 / width if boxes else 50.0
+    return round(min(90.0, max(10.0, middle)))
 
 
 def load_map(finding: Finding) -> np.ndarray:

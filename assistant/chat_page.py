@@ -51,7 +51,7 @@ def told(function: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return function(*arguments, **named)
         except AnomalyError as error:
-            raise gr.Error(escape(str(error)), duration=12, print_exception=False) from error
+            raise gr.Error(escape(str(error)), duration=12, title="That did not work", print_exception=False) from error
 
     return wrapper
 

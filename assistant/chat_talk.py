@@ -104,6 +104,7 @@ def closing(answer: Answer, pictures: Sequence[str]) -> list[Message]:
     """The finished answer: notices, text, pictures, how it was checked, and the claims that were dropped."""
     notices = "".join(f'<span class="notice">{escape(notice)}</span>' for notice in answer.notices)
     shots = "".join(f'<img class="shot" src="{address}" alt="Picture cited in the answer">' for address in pictures)
+    shots = f'<span class="shots">{shots}</span>' if shots else ""
     body = "\n\n".join(piece for piece in (notices, linked(answer.text), shots, seal(answer)) if piece)
     messages: list[Message] = [{"role": "assistant", "content": body}]
     if answer.removed:

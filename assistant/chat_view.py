@@ -23,6 +23,7 @@ from assistant.words import arguments_text, data_uri, number, place, run_title, 
 ORDERS = (("p_value", "p-value"), ("score", "score"), ("index", "position"), ("created", "latest"))
 STATE_CHOICES = (("", "all"), *((state, state) for state in STATES))
 _FACTS_SHOWN = 160  # rows of an evidence panel; the rest stays in the store
+_FINDING = re.compile(r"(?<![\w./#\[-])F\d+(?![\w-]|\.\w)")  # an id in a sentence, not one within a name
 _MARK = re.compile(r"\[(E\d+(?:\s*[,;]\s*E\d+)*)\]")
 
 
@@ -161,16 +162,25 @@ def evidence_panel(evidence: Evidence, pictures: Sequence[str]) -> str:
 
 
 def linked(text: str) -> str:
-    """The answer's Markdown with each mark, [E7] or [E7, E9], as links that the page opens."""
-    return _MARK.sub(lambda mark: " ".join(f"[{name}](#{name})" for name in re.findall(r"E\d+", mark[1])), text)
+    """The answer's Markdown with links that the page opens: each mark, [E7] or [E7, E9], and each finding's id."""
+    pieces = []
+    for at, piece in enumerate(_MARK.split(text)):
+        if at % 2:  # what stood in a mark
+            pieces.append(" ".join(f"[{name}](#{name})" for name in re.findall(r"E\d+", piece)))
+        else:
+            pieces.append(_FINDING.sub(r"[\g<0>](#\g<0>)", piece))
+    return "".join(pieces)
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it."""
+    return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 def seal(answer: Answer) -> str:
     """The line under an answer: how it was checked, by whom it was written, how long it took."""
-    cited = sorted({e for claim in answer.claims for e in claim.evidence}, key=lambda e: int(e[1:]))
-    checked = (
-        f"{len(answer.claims)} statements checked against {', '.join(linked(f'[{e}]') for e in cited)}"
-        if cited
-        else "no measured facts"
-    )
-    return f'<span class="seal">{checked} · {escape(answer.model)} · {answer.seconds:.1f} s</span>'
+    cited = sorted({name for claim in answer.claims for name in claim.evidence}, key=lambda name: int(name[1:]))
+    count = len(answer.claims)
+    marks = ", ".join(linked(f"[{name}]") for name in cited)
+    checked = f"{count} statement{'s' * (count != 1)} checked against {marks}" if cited else "no measured facts"
+    return f'<span class="seal">{checked} · {escape(answer.model)} · {duration(answer.seconds)}</span>'

@@ -215,6 +215,12 @@ def test_marks_with_several_ids_become_links():
     assert chat_view.linked("So [E2, E1].") == "So [E2](#E2) [E1](#E1)."
 
 
+def test_findings_in_sentences_become_links_but_not_names_that_look_like_them():
+    assert chat_view.linked("F2 is like F13.") == "[F2](#F2) is like [F13](#F13)."
+    for name in ("F2.png", "a/F2", "F2_x", "part-F2", "F2-7"):
+        assert chat_view.linked(name) == name
+
+
 # --- names are data -----------------------------------------------------------------------------------------------
 
 

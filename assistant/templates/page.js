@@ -22,7 +22,7 @@ document.addEventListener("click", (event) => {
 document.addEventListener("input", (event) => {
   const node = event.target;
   if (node.classList?.contains("heat-slider")) root.style.setProperty("--heat", node.value / 100);
-  if (node.classList?.contains("cut-slider")) root.style.setProperty("--cut", `${node.value}%`);
+  if (node.classList?.contains("cut-slider")) node.closest(".stage").style.setProperty("--cut", `${node.value}%`);
   if (node.classList?.contains("marks-toggle")) node.closest(".stage").classList.toggle("no-marks", !node.checked);
 });
 
