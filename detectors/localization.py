@@ -11,7 +11,7 @@ from scipy import ndimage
 from detectors.detection import Region
 
 MAX_REGIONS = 8
-FAINT = 0.03  # a region with less than this share of the strongest one's evidence is not worth a name
+FAINT = 0.1  # a region with less than this share of the strongest one's evidence is not worth a name
 
 
 def position_words(box: tuple[int, int, int, int], height: int, width: int) -> str:

@@ -37,7 +37,7 @@ def test_a_spot_becomes_a_box_with_a_mask_of_its_pixels():
 
 
 def test_regions_are_ranked_by_evidence_and_shares_sum_to_at_most_one():
-    regions = image_regions(a_map((5, 5, 15, 15, 1.5), (60, 40, 80, 60, 4.0)))
+    regions = image_regions(a_map((5, 5, 17, 17, 2.0), (60, 40, 80, 60, 4.0)))
     assert [r.position for r in regions] == ["centre", "upper left"]
     assert regions[0].share > regions[1].share
     assert sum(r.share for r in regions) <= 1 + 1e-9

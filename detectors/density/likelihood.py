@@ -10,6 +10,7 @@ from torch import Tensor
 from detectors.denoiser import CorrectedDenoiser, DenoisingMethod, GaussianDenoiser
 from detectors.errors import AnomalyError
 from detectors.method import Space
+from detectors.training import Run
 
 
 class Likelihood(DenoisingMethod):
@@ -20,19 +21,29 @@ class Likelihood(DenoisingMethod):
     Gaussian denoiser it has a closed form, (x - mu)^T (C + I / snr)^-1 (x - mu): PaDiM's distance is the diffusion
     likelihood of Gaussian cells. Map: the root of the integral at each cell; deterministic. It is not set against how
     normals fare at a place: the covariance has done that.
-    Settings: snr (where the integral ends: larger looks at finer, rarer directions), levels (of a learned denoiser),
+    Settings: snr (where the integral ends: larger looks at finer, rarer directions; None: 25 times the normals a
+    dimension, 10 to 100, since few normals say little about fine directions), levels (of a learned denoiser),
     exact (of denoiser "corrected" use the Gaussian alone, in closed form).
     Calls a sample: 0 (Gaussian) or `levels`. Choose it for pictures of parts that always lie alike.
     """
 
+    end: Tensor  # the signal-to-noise ratio that the integral ends at
+
     name = "likelihood"
     modalities = ("image",)
-    defaults = {"denoiser": "gaussian", "shrinkage": 0.001, "snr": 30.0, "levels": 3, "exact": False}
+    defaults = {"denoiser": "gaussian", "shrinkage": 0.001, "snr": None, "levels": 3, "exact": False}
 
     def __init__(self, space: Space, **settings: Any) -> None:
         super().__init__(space, **settings)
-        if not self.settings["snr"] > 0 or self.settings["levels"] < 2:
-            raise AnomalyError("likelihood needs snr > 0 and at least 2 levels.")
+        snr = self.settings["snr"]
+        if (snr is not None and not snr > 0) or self.settings["levels"] < 2:
+            raise AnomalyError("likelihood needs snr > 0 (or None) and at least 2 levels.")
+
+    def fit(self, x: Tensor, run: Run) -> None:
+        super().fit(x, run)
+        points = len(x) if self.space.aligned else x.numel() // x.shape[1]
+        known = min(max(25 * points / x.shape[1], 10.0), 100.0)
+        self.learn(end=torch.tensor(float(self.settings["snr"] or known)))
 
     @property
     def closed_form(self) -> GaussianDenoiser | None:
@@ -49,7 +60,7 @@ class Likelihood(DenoisingMethod):
     def maps(self, x: Tensor) -> Tensor:
         gaussian = self.closed_form
         if gaussian is not None:
-            return gaussian.distance(x, self.settings["snr"]).sqrt()
+            return gaussian.distance(x, float(self.end)).sqrt()
         denoiser = self.denoiser
         total = torch.zeros_like(x[:, :1])
         for t, weight in self._levels():
@@ -60,7 +71,7 @@ class Likelihood(DenoisingMethod):
         """Times with the width of signal-to-noise ratio that each stands for (trapezoids), noisiest first."""
         diffusion = self.denoiser.diffusion
         ratios = (diffusion.alpha / diffusion.sigma.clamp_min(1e-6)) ** 2  # falls with t
-        wanted = torch.logspace(-1.5, 0, self.settings["levels"]) * self.settings["snr"]
+        wanted = torch.logspace(-1.5, 0, self.settings["levels"]) * float(self.end)
         times = [int((ratios - w).abs().argmin()) for w in wanted]
         edges = torch.cat([torch.zeros(1), (wanted[1:] + wanted[:-1]) / 2, wanted[-1:]])
         return list(zip(times, (edges[1:] - edges[:-1]).tolist(), strict=True))

@@ -5,6 +5,7 @@ Three exact posteriors of a diffusion process, from no to full dependence betwee
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,7 +30,7 @@ class SmoothedDensity(Method):
     view "rank" takes normal scores of ranks in place of values: blind to skew and heavy tails.
     Score: the negative log-density above that of the likeliest place (>= 0). Map: "columns": exact, by column; else the
     score shared out by the squared residuals of each value given the others, in their conditional deviations.
-    Settings: form, view, noise (variance; kernel: share), components, memory. Calls a sample: 0.
+    Settings: form, view, noise (variances; kernel: share), components (at most), memory. Calls a sample: 0.
     """
 
     name = "smoothed_density"
@@ -53,7 +54,7 @@ class SmoothedDensity(Method):
         self.view = RankView() if self.settings["view"] == "rank" else None
         form, noise = self.settings["form"], self.settings["noise"]
         if form == "mixture":
-            self.model: Mixture | Kernel | Columns = Mixture(0.1 if noise is None else noise)
+            self.model: Mixture | Kernel | Columns = Mixture((0.1, 1.0) if noise is None else np.atleast_1d(noise))
         else:
             self.model = Kernel(0.5 if noise is None else noise) if form == "kernel" else Columns()
 

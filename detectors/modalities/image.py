@@ -49,7 +49,8 @@ class ImageModality(Modality):
     """Pictures of any sizes, brought to one size; maps and regions come back in each picture's own pixels.
 
     Settings: backbone (folder or hub id of a transformers vision model; None: pixel space); size (side in pixels of
-    the square whose area the model sees, the aspect follows the normals'; None: 256 with a backbone, 96 without);
+    the square whose area the model sees, the aspect follows the normals'; None: theirs, at most 256 with a backbone and
+    64 without: blowing pictures up was measured to harm);
     components (principal components kept of the stacked features); layers (hidden states to read; None: by stride);
     aligned (whether a place means the same in every picture; None: found out from the normals).
     Grey pictures are read as colour by a detector of colour pictures; colour pictures given to a detector of grey ones
@@ -155,8 +156,9 @@ class ImageModality(Modality):
         run.progress(1.0, "learning the features")
 
     def _choose_size(self, sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
-        """(h, w) of the usual aspect and the wanted area, in whole cells."""
-        side = self.settings["size"] or (256 if self.backbone is not None else 96)
+        """(h, w) of the usual aspect and the wanted area, in whole cells; small pictures are not blown up for it."""
+        native = float(np.median([(h * w) ** 0.5 for h, w in sizes]))
+        side = self.settings["size"] or min(native, 256 if self.backbone is not None else 64)
         multiple = self.backbone.multiple if self.backbone is not None else PATCH
         aspect = float(np.exp(np.median([np.log(h / w) for h, w in sizes])))
         aspect = 1.0 if 0.85 < aspect < 1.18 else min(max(aspect, 0.2), 5.0)
@@ -164,7 +166,7 @@ class ImageModality(Modality):
         return height, width
 
     def _learn_basis(self, items: Items, rows: Sequence[int], run: Run) -> None:
-        """Principal components of the features, all divided by one number: directions keep their relative weight."""
+        """Principal components of features (pixels as they are), all divided by one number: their weights stay."""
         chosen = rows[:: -(-len(rows) // LEARN_FROM)]
         total: Any = 0.0
         square: Any = 0.0
@@ -176,15 +178,14 @@ class ImageModality(Modality):
             run.progress(0.9 * first / len(chosen), "learning the features")
         mean = total / count
         covariance = square / count - mean[:, None] * mean
-        values, vectors = torch.linalg.eigh(covariance)
-        keep = min(self.settings["components"], len(values)) if self.backbone is not None else len(values)
-        if self.backbone is None:  # an orthonormal basis already: white noise on cells is white noise on pixels
-            vectors, values = torch.eye(len(mean), dtype=torch.float64), covariance.diagonal()
-        vectors = vectors.flip(1)[:, :keep] if self.backbone is not None else vectors
-        scale = values.clamp_min(0).sort(descending=True).values[:keep].mean().sqrt()
-        if not scale > 1e-4:
+        if not covariance.diagonal().mean() > 1e-8:
             raise AnomalyError("All normal images are one even colour; there is nothing to learn from them.")
-        self.learn(center=mean.float(), basis=(vectors / scale).float())
+        if self.backbone is None:
+            basis = torch.eye(len(mean), dtype=torch.float64)  # white noise on cells stays white noise on pixels
+        else:
+            basis = torch.linalg.eigh(covariance)[1].flip(1)[:, : self.settings["components"]]
+        variance = ((covariance @ basis) * basis).sum(0).mean()
+        self.learn(center=mean.float(), basis=(basis / variance.sqrt()).float())
 
     def _judge_alignment(self, items: Items, rows: Sequence[int]) -> None:
         """Pictures are aligned where the mean over pictures explains a fair part of the variance of cells."""
@@ -236,8 +237,9 @@ class ImageModality(Modality):
             fresh = dict(zip(missing, x, strict=True))
         out = torch.stack([fresh[r] if r in fresh else data.cache[r] for r in rows])
         for row, one in fresh.items():
-            if len(data.cache) < CACHED:
-                data.cache[row] = one.clone()
+            if len(data.cache) >= CACHED:
+                data.cache.pop(next(iter(data.cache)))  # the oldest
+            data.cache[row] = one.clone()
         return out
 
     # --- maps out --------------------------------------------------------------------------------------------------
@@ -255,8 +257,8 @@ class ImageModality(Modality):
         return np.sort(flat, axis=1)[:, -top:].mean(1).astype(np.float64)
 
     def level(self, maps: np.ndarray) -> float:
-        """What the highest cell of four in five held-out normals stays below."""
-        return float(np.quantile(maps.reshape(len(maps), -1).max(1), 0.8))
+        """What the highest cell of every second held-out normal stays below: hardly a cell in a thousand exceeds it."""
+        return float(np.median(maps.reshape(len(maps), -1).max(1)))
 
     def full_maps(self, maps: np.ndarray, items: Items) -> list[np.ndarray]:
         return [_enlarged(m, size) for m, size in zip(maps, items.data.sizes, strict=True)]
