@@ -1,0 +1,216 @@
+"""Measures image detectors beside PaDiM and a patch nearest-neighbour on the same backbone, in one run.
+
+Reads the public sets (folders img_*), fits on their normal train pictures, scores their test pictures: image AUROC,
+pixel AUROC, AUPRO at 30 % false positives, seconds. Labels and masks are used for the figures and for nothing else.
+"""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from detectors.data import open_image
+from detectors.detector import make_detector
+from detectors.errors import AnomalyError
+from detectors.metrics import auroc, pixel_metrics
+from detectors.networks.backbone import Backbone, load_backbone
+
+SETS = {"transistor": "img_mvtec_transistor", "kolektor": "img_kolektorsdd", "tile": "img_magnetic_tile"}
+SIDE = 256  # the baselines' input, square as in their papers
+BANK = 20_000  # cells that the nearest-neighbour baseline remembers
+
+
+@dataclass(frozen=True)
+class Case:
+    """One set: normal pictures to fit on; pictures to score with labels and masks (None: nothing anomalous)."""
+
+    name: str
+    train: tuple[Path, ...]
+    test: tuple[Path, ...]
+    labels: tuple[int, ...]
+    masks: tuple[Path | None, ...]
+
+    def truth(self) -> list[np.ndarray | None]:
+        """Masks as arrays, (h, w) bool each."""
+        return [None if p is None else np.asarray(Image.open(p).convert("L")) > 127 for p in self.masks]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one method reached on one set."""
+
+    name: str
+    method: str
+    seed: int
+    image_auroc: float
+    pixel_auroc: float
+    aupro: float
+    fit_seconds: float
+    images_per_second: float
+
+
+def load_case(root: str | Path, name: str) -> Case:
+    """A set below `root`. Raises AnomalyError where it is not there."""
+    folder = Path(root) / SETS.get(name, name)
+    if not folder.is_dir():
+        raise AnomalyError(f"There is no image set {name!r} at {folder}; known: {', '.join(SETS)}.")
+    return _from_csv(name, folder) if (folder / "split.csv").is_file() else _mvtec(name, folder)
+
+
+def _from_csv(name: str, folder: Path) -> Case:
+    with (folder / "split.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    test = [line for line in lines if line["split"] == "test"]
+    return Case(
+        name,
+        tuple(folder / line["file"] for line in lines if line["split"] == "train"),
+        tuple(folder / line["file"] for line in test),
+        tuple(int(line["label"]) for line in test),
+        tuple(folder / line["mask"] if line["mask"] else None for line in test),
+    )
+
+
+def _mvtec(name: str, folder: Path) -> Case:
+    test = sorted((folder / "test").glob("*/*.*"))
+    masks = [
+        None if p.parent.name == "good" else folder / "ground_truth" / p.parent.name / f"{p.stem}_mask.png"
+        for p in test
+    ]
+    train = tuple(sorted((folder / "train" / "good").glob("*.*")))
+    return Case(name, train, tuple(test), tuple(int(m is not None) for m in masks), tuple(masks))
+
+
+# --- baselines: (train features, test features, seed) -> cell maps (n, h, w) --------------------------------------
+def padim(train: Tensor, test: Tensor, seed: int) -> Tensor:
+    """A Gaussian at each place (Defard et al. 2021), with all channels."""
+    maps = torch.empty(len(test), *test.shape[2:])
+    for row in range(train.shape[2]):
+        normal, new = (x[:, :, row].permute(2, 0, 1) for x in (train, test))  # (w, n, c)
+        mean = normal.mean(1, keepdim=True)
+        centred = normal - mean
+        covariance = centred.transpose(1, 2) @ centred / (normal.shape[1] - 1) + 0.01 * torch.eye(normal.shape[2])
+        factor = torch.linalg.cholesky(covariance)
+        whitened = torch.linalg.solve_triangular(factor, (new - mean).transpose(1, 2), upper=False)
+        maps[:, row] = whitened.square().sum(1).sqrt().T
+    return maps
+
+
+def patch_knn(train: Tensor, test: Tensor, seed: int) -> Tensor:
+    """Distance to the nearest of BANK remembered cells (PatchCore, Roth et al. 2022, with a random bank)."""
+    cells = train.permute(0, 2, 3, 1).reshape(-1, train.shape[1])
+    bank = cells[torch.randperm(len(cells), generator=torch.Generator().manual_seed(seed))[:BANK]]
+    queries = test.permute(0, 2, 3, 1).reshape(len(test), -1, test.shape[1])
+    nearest = torch.stack([torch.cdist(q, bank).min(1).values for q in queries])
+    return nearest.view(len(test), *test.shape[2:])
+
+
+BASELINES: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {"padim": padim, "patch-knn": patch_knn}
+
+
+def _features(backbone: Backbone, paths: Sequence[Path]) -> Tensor:
+    """(n, channel, h, w) of square inputs."""
+    out = []
+    for path in paths:
+        picture = Image.fromarray(open_image(path)).convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+        out.append(backbone(torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 255))
+    return torch.cat(out)
+
+
+# --- the measurement ----------------------------------------------------------------------------------------------
+def measure(
+    root: str | Path,
+    sets: Iterable[str] = tuple(SETS),
+    backbone: str | Path | None = None,
+    methods: Sequence[str] = ("default",),
+    baselines: Sequence[str] = tuple(BASELINES),
+    seeds: Sequence[int] = (0,),
+    progress: Callable[[str], None] = lambda _: None,
+) -> list[Row]:
+    """Every method (and a hybrid's members, as "method/member") and, with a backbone, every baseline on every set."""
+    rows: list[Row] = []
+    for name in sets:
+        case = load_case(root, name)
+        if backbone is not None and baselines:
+            rows += _baseline_rows(case, backbone, baselines, seeds)
+        for seed in seeds:
+            for method in methods:
+                rows += _detector_rows(case, method, backbone, seed)
+        progress(f"{name}: {len(case.train)} normal, {len(case.test)} to score")
+    return rows
+
+
+def _baseline_rows(case: Case, name: str | Path, baselines: Sequence[str], seeds: Sequence[int]) -> list[Row]:
+    backbone = load_backbone(str(name))
+    backbone.choose_layers(SIDE, SIDE)
+    train, test = _features(backbone, case.train), _features(backbone, case.test)
+    rows = []
+    for baseline in baselines:
+        for seed in seeds if baseline == "patch-knn" else seeds[:1]:
+            began = time.perf_counter()
+            cells = BASELINES[baseline](train, test, seed)
+            scores = cells.flatten(1).topk(5).values.mean(1).numpy()
+            maps = [_enlarged(m, path) for m, path in zip(cells, case.test, strict=True)]
+            rows.append(_row(case, baseline, seed, scores, maps, time.perf_counter() - began, 0.0))
+    return rows
+
+
+def _enlarged(cells: Tensor, path: Path) -> np.ndarray:
+    size = open_image(path).shape[:2]
+    return F.interpolate(cells[None, None], size=size, mode="bilinear", align_corners=False)[0, 0].numpy()
+
+
+def _detector_rows(case: Case, method: str, backbone: str | Path | None, seed: int) -> list[Row]:
+    began = time.perf_counter()
+    detector = make_detector("image", method, seed=seed, backbone=backbone).fit(list(case.train))
+    fitted, rows = time.perf_counter() - began, []
+    space = "" if backbone is not None else " (pixels)"
+    for member in (None, *detector.members):
+        began = time.perf_counter()
+        scores = detector.decision_function(list(case.test), member=member)
+        rate = len(case.test) / (time.perf_counter() - began)
+        maps = detector.anomaly_map(list(case.test), member=member)
+        shown = method if member is None else f"{method}/{member}"
+        rows.append(_row(case, shown + space, seed, scores, maps, fitted, rate))
+    return rows
+
+
+def _row(
+    case: Case, method: str, seed: int, scores: np.ndarray, maps: Sequence[np.ndarray], fit_seconds: float, rate: float
+) -> Row:
+    pixel = pixel_metrics(maps, case.truth())
+    image = auroc(np.array(case.labels), scores)
+    return Row(
+        case.name, method, seed, image, pixel["pixel_auroc"], pixel["aupro"], round(fit_seconds, 1), round(rate, 1)
+    )
+
+
+def as_json(rows: Sequence[Row]) -> list[dict]:
+    """Plain JSON values."""
+    return [asdict(row) for row in rows]
+
+
+def as_markdown(rows: Sequence[Row]) -> str:
+    """A line a method, a cell a set: image AUROC / pixel AUROC / AUPRO, means over seeds with their deviation."""
+    sets = list(dict.fromkeys(row.name for row in rows))
+    lines = ["| method | " + " | ".join(sets) + " |", "|---" * (len(sets) + 1) + "|"]
+    for method in dict.fromkeys(row.method for row in rows):
+        cells = [_cell([r for r in rows if r.method == method and r.name == name]) for name in sets]
+        lines.append(f"| {method} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _cell(rows: Sequence[Row]) -> str:
+    if not rows:
+        return ""
+    values = np.array([[r.image_auroc, r.pixel_auroc, r.aupro] for r in rows])
+    spread = f" (± {values.std(0).max():.3f})" if len(rows) > 1 else ""
+    return " / ".join(f"{v:.3f}" for v in values.mean(0)) + spread
