@@ -135,15 +135,22 @@ def measure(
     seeds: Sequence[int] = (0,),
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Row]:
-    """Every method (and a hybrid's members, as "method/member") and, with a backbone, every baseline on every set."""
+    """Every method (and a hybrid's members, as "method/member") in pixel space and, with a backbone, in its feature space
+    beside the baselines.
+
+    backbone: a folder or hub id; None: `models/mobilenet_v2` beside the folder of the sets, where it is there.
+    """
+    beside = Path(root).resolve().parent / "models" / "mobilenet_v2"
+    backbone = backbone or (beside if beside.is_dir() else None)
     rows: list[Row] = []
     for name in sets:
         case = load_case(root, name)
-        if backbone is not None and baselines:
+        if backbone is not None:
             rows += _baseline_rows(case, backbone, baselines, seeds)
-        for seed in seeds:
-            for method in methods:
-                rows += _detector_rows(case, method, backbone, seed)
+        for space in filter(None, (backbone, "pixels")):
+            for seed in seeds:
+                for method in methods:
+                    rows += _detector_rows(case, method, None if space == "pixels" else space, seed)
         progress(f"{name}: {len(case.train)} normal, {len(case.test)} to score")
     return rows
 
