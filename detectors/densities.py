@@ -7,6 +7,9 @@ dimension (n, d), and the expected values of unknown dimensions given the known 
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,43 +28,54 @@ class Learned(nn.Module):
 
 
 class Mixture(Learned):
-    """Gaussian components by expectation maximisation; their covariances are widened by the noise variance."""
+    """Gaussian components by expectation maximisation; their covariances are widened by each of the noise variances.
+
+    Score: the mean over noise levels (no level suits all anomalies). How many components: 1, a quarter of or all of
+    those allowed, whichever makes held-out normals likeliest.
+    """
 
     means: Tensor  # (k, d)
-    precisions: Tensor  # (k, d, d)
-    peaks: Tensor  # (k,) log-density of each component at its own mean, weight included
+    precisions: Tensor  # (level, k, d, d)
+    peaks: Tensor  # (level, k) log-density of each component at its own mean, weight included
 
-    def __init__(self, noise: float) -> None:
+    def __init__(self, noise: Sequence[float]) -> None:
         super().__init__()
-        self.noise = float(noise)
+        self.noise = tuple(float(v) for v in noise)
 
     def fit(self, x: Tensor, components: int, seed: int) -> None:
-        from sklearn.mixture import GaussianMixture
+        rows = x.double().numpy()
+        most = max(1, min(components, len(rows) // 20))
+        counts = sorted({1, max(1, most // 4), most})
+        order = np.random.default_rng(seed).permutation(len(rows))[:4000]
+        held, rest = rows[order[: len(order) // 5]], rows[order[len(order) // 5 :]]
+        if len(counts) > 1:
+            likely = [self._score_at(*self._widened(_em(rest, count, seed), 0), held) for count in counts]
+            counts = [counts[int(np.argmax(likely))]]
+        model = _em(rows, counts[0], seed)
+        wide = [self._widened(model, level) for level in range(len(self.noise))]
+        precisions, peaks = (torch.stack([w[part] for w in wide]) for part in (1, 2))
+        self.learn(means=wide[0][0], precisions=precisions, peaks=peaks)
 
-        n, d = x.shape
-        count = max(1, min(components, n // max(20, 2 * d)))  # each component needs rows of its own
-        model = GaussianMixture(count, reg_covar=1e-2, max_iter=50, tol=5e-3, random_state=seed)
-        import warnings
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # stopping before convergence costs nothing here
-            model.fit(x.double().numpy())
-        wide = torch.from_numpy(model.covariances_) + self.noise * torch.eye(d, dtype=torch.float64)
+    def _widened(self, model: Any, level: int) -> tuple[Tensor, Tensor, Tensor]:
+        """(means, precisions, peaks) of the fitted components under one noise level."""
+        size = model.means_.shape[1]
+        wide = torch.from_numpy(model.covariances_) + self.noise[level] * torch.eye(size, dtype=torch.float64)
         peaks = torch.from_numpy(np.log(model.weights_ + 1e-12)) - 0.5 * torch.logdet(wide)
-        self.learn(means=torch.from_numpy(model.means_), precisions=torch.linalg.inv(wide), peaks=peaks)
+        return torch.from_numpy(model.means_), torch.linalg.inv(wide), peaks
 
-    def _pulls(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """P_k (x - mu_k): (k, n, d), and the weighted log-densities (k, n)."""
-        offset = x[None] - self.means[:, None]
-        pull = offset @ self.precisions
-        return pull, self.peaks[:, None] - 0.5 * (pull * offset).sum(2)
+    @staticmethod
+    def _score_at(means: Tensor, precisions: Tensor, peaks: Tensor, held: np.ndarray) -> float:
+        return float(torch.logsumexp(_logs(torch.from_numpy(held), means, precisions, peaks)[1], 0).mean())
 
     def score(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        pull, logs = self._pulls(x)
-        score = torch.logsumexp(self.peaks, 0) - torch.logsumexp(logs, 0)
-        belongs = logs.softmax(0)  # (k, n)
-        diagonal = self.precisions.diagonal(dim1=1, dim2=2)  # 1 / variance of a value given the others
-        return score.clamp_min(0), torch.einsum("kn,knd->nd", belongs, pull**2 / diagonal[:, None])
+        total, evidence = x.new_zeros(len(x)), torch.zeros_like(x)
+        for level, (precisions, peaks) in enumerate(zip(self.precisions, self.peaks, strict=True)):
+            pull, logs = _logs(x, self.means, precisions, peaks)
+            total = total + (torch.logsumexp(peaks, 0) - torch.logsumexp(logs, 0)).clamp_min(0)
+            if level == 0:  # the sharpest level: the residual of a value given the others, in conditional deviations
+                diagonal = precisions.diagonal(dim1=1, dim2=2)
+                evidence = torch.einsum("kn,knd->nd", logs.softmax(0), pull**2 / diagonal[:, None])
+        return total / len(self.noise), evidence
 
     def expected(self, x: Tensor, hole: Tensor) -> Tensor:
         """The conditional mean under the mixture, one solve for each pattern of holes."""
@@ -76,14 +90,31 @@ class Mixture(Learned):
 
     def _conditional(self, x: Tensor, gap: Tensor) -> Tensor:
         """Means of the dimensions `gap` (d,) given the others: (n, gaps)."""
-        inner = self.precisions[:, gap][:, :, gap]  # precision of the gap given the rest
-        cross = self.precisions[:, gap][:, :, ~gap]
+        precisions, peaks = self.precisions[0], self.peaks[0]
+        inner = precisions[:, gap][:, :, gap]  # precision of the gap given the rest
+        cross = precisions[:, gap][:, :, ~gap]
         offset = x[None, :, ~gap] - self.means[:, None, ~gap]  # (k, n, rest)
         step = torch.linalg.solve(inner, cross)  # (k, gap, rest)
         means = self.means[:, None, gap] - offset @ step.transpose(1, 2)
-        rest = self.precisions[:, ~gap][:, :, ~gap] - cross.transpose(1, 2) @ step  # marginal precision of the rest
-        logs = self.peaks[:, None] - 0.5 * torch.logdet(inner)[:, None] - 0.5 * ((offset @ rest) * offset).sum(2)
+        rest = precisions[:, ~gap][:, :, ~gap] - cross.transpose(1, 2) @ step  # marginal precision of the rest
+        logs = peaks[:, None] - 0.5 * torch.logdet(inner)[:, None] - 0.5 * ((offset @ rest) * offset).sum(2)
         return torch.einsum("kn,kng->ng", logs.softmax(0), means)
+
+
+def _logs(x: Tensor, means: Tensor, precisions: Tensor, peaks: Tensor) -> tuple[Tensor, Tensor]:
+    """P_k (x - mu_k): (k, n, d), and the weighted log-densities (k, n)."""
+    offset = x[None] - means[:, None]
+    pull = offset @ precisions
+    return pull, peaks[:, None] - 0.5 * (pull * offset).sum(2)
+
+
+def _em(rows: np.ndarray, count: int, seed: int) -> Any:
+    """A fitted sklearn mixture; stopping before convergence costs nothing here, so its warning is not passed on."""
+    from sklearn.mixture import GaussianMixture
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return GaussianMixture(count, reg_covar=1e-2, max_iter=50, tol=5e-3, random_state=seed).fit(rows)
 
 
 class Kernel(Learned):

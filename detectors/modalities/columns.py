@@ -19,7 +19,7 @@ MAX_LEVELS = 40  # categories with a dimension of their own; rarer ones share on
 UNSEEN = 3.0  # how far out a level lies that the fit never saw, in standard deviations
 WORD = 8.0  # how far out a word lies where a number belongs
 LEVEL_FLOOR = 0.2  # least deviation of an indicator: a rare level is odd, not infinitely odd
-FAR = 3.0  # standard deviations beyond the seen range after which distance counts logarithmically
+FAR = 30.0  # standard deviations beyond the seen range after which distance counts logarithmically
 
 
 @dataclass
