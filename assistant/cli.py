@@ -90,17 +90,20 @@ def fit(
     as_json: JsonOption = False,
 ) -> None:
     """Learn what is normal, and keep it as a model."""
-    from assistant.pipeline import fit_model
-    from assistant.terminal import give, progress, remark, say, show_skipped
+    from assistant.pipeline import fit_model, unfinished
+    from assistant.terminal import give, progress, remark, say, show_notes
 
     settings = {"device": settings_of(config, store=store).device, **parse_settings(given or [])}
-    with progress(not as_json) as tell:
-        info = fit_model(source, out, modality, method, settings, tell, force)
+    try:
+        with progress(not as_json) as tell:
+            info = fit_model(source, out, modality, method, settings, tell, force)
+    except KeyboardInterrupt:
+        if unfinished(out).is_dir():
+            remark(f"What was learned so far is in {unfinished(out)}; the same command goes on from there.")
+        raise
     if as_json:
         return give({**info, "model": str(out)})
-    for note in info["notes"]:
-        remark(note)
-    show_skipped(info["skipped"])
+    show_notes(info["notes"], info["skipped"])
     say(
         f"{out}: {info['modality']} model, method {info['method']}, fitted on {info['n_fit']} and calibrated on "
         f"{info['n_calibration']} in {info['fit_seconds']:.0f} s."
@@ -123,7 +126,7 @@ def detect(
 ) -> None:
     """Find what is anomalous in new data; the findings go to the store."""
     from assistant.pipeline import Workspace, model_folder, run_detection
-    from assistant.terminal import give, progress, remark, say, show_findings, show_run, show_skipped
+    from assistant.terminal import give, progress, say, show_findings, show_notes, show_run
 
     settings = settings_of(config, store=store, alpha=alpha, pictures=pictures)
     model = model_folder(model)  # before a store is made
@@ -133,9 +136,7 @@ def detect(
     first = workspace.store.findings(run.id, limit=10)
     if as_json:
         return give({**run.to_dict(), "most_anomalous": [finding.to_dict() for finding in first]})
-    for note in run.info.get("notes", []):
-        remark(note)
-    show_skipped(run.skipped)
+    show_notes(run.info.get("notes", []), run.skipped)
     show_run(run)
     if run.info.get("relabelled"):
         say(_recalibrated(run.info, run.alpha))

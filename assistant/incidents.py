@@ -16,6 +16,7 @@ from assistant.store import Store
 ALIKE = 0.8  # cosine from which two findings count as the same kind
 GROUPS = 8
 LEADERS = 60  # groups looked for; in a large incident of unlike findings the rest stays ungrouped
+JUDGED = 200  # rows that are asked who leads
 TITLED = 5000  # findings that the title is made from
 LABEL_EFFECT = (
     "From the next detection with this model on, the score of this finding counts as a normal one; "
@@ -48,7 +49,7 @@ def kind_of_place(modality: str) -> str:
 
 
 def groups(store: Store, incident: Incident, most: int = GROUPS) -> list[list[str]]:
-    """Ids of findings that look alike, the largest group first: the first one left leads, those like it join.
+    """Ids of findings that look alike, the largest group first: whoever has most findings like it leads, those join.
 
     Signatures of different models do not compare; such findings form groups of their own.
     """
@@ -56,11 +57,18 @@ def groups(store: Store, incident: Incident, most: int = GROUPS) -> list[list[st
     for ids, table in _unit_vectors(store, incident):
         left = np.arange(len(ids))
         while len(left) and len(found) < LEADERS:
-            alike = table[left] @ table[left[0]] >= ALIKE
-            alike[0] = True
+            leader = _leader(table[left])
+            alike = table[left] @ table[left[leader]] >= ALIKE
+            alike[leader] = True
             found.append([ids[i] for i in left[alike]])
             left = left[~alike]
     return sorted(found, key=len, reverse=True)[:most]
+
+
+def _leader(table: np.ndarray) -> int:
+    """The row with most rows like it; in large incidents judged by a sample of the rows."""
+    sample = table[:: max(1, len(table) // JUDGED)]
+    return int((table @ sample.T >= ALIKE).sum(1).argmax())
 
 
 def _unit_vectors(store: Store, incident: Incident) -> list[tuple[list[str], np.ndarray]]:

@@ -181,11 +181,16 @@ def fit_model(
     given = dict(settings or {})
     contamination = given.pop("contamination", 0.0)
     detector = make_detector(data.modality, method, **given)
-    checkpoint = out.with_name(f"{out.name}.partial")
+    checkpoint = unfinished(out)
     detector.fit(data.samples, progress=progress, contamination=contamination, checkpoint=checkpoint)
     detector.save(out)
     shutil.rmtree(checkpoint, ignore_errors=True)
     return {**detector.info(), "notes": list(data.notes), "skipped": list(data.skipped)}
+
+
+def unfinished(out: Path) -> Path:
+    """Where an interrupted fit of the model `out` left what it had learned."""
+    return out.with_name(f"{out.name}.partial")
 
 
 def _check_free(out: Path, force: bool) -> None:

@@ -19,6 +19,7 @@ from detectors.errors import AnomalyError
 
 Progress = Callable[[float, str], None]
 CHUNK = 64  # images scored, and their maps held, at a time
+NOTHING = 1e-300  # an alpha below every p-value
 
 
 def silent(_fraction: float, _message: str) -> None:
@@ -82,7 +83,7 @@ def score_images(job: Job) -> Batch:
     """
     batch = Batch([], np.zeros(0), np.zeros(0), job.alpha)
     if job.fdr is not None:
-        known = [assessment.p_values for _, assessment in _chunks(job, 1e-12, [], silent)]
+        known = [assessment.p_values for _, assessment in _chunks(job, NOTHING, [], silent)]
         batch.alpha = job.cut(np.concatenate([np.zeros(0), *known]), job.fdr)
     scores, p_values = [batch.scores], [batch.p_values]
     for numbers, found in _chunks(job, batch.alpha, batch.skipped, job.tell):

@@ -7,7 +7,7 @@ is one class here.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -16,6 +16,9 @@ import numpy as np
 from assistant.keeping import keep_json, load_json, load_stretch, plain, region_mask, write
 from assistant.records import Finding
 from detectors.errors import AnomalyError
+
+GUILTY = 0.1  # share of the score from which a channel is worth repairing
+MOST_CHANNELS = 4
 
 
 @dataclass(frozen=True)
@@ -81,13 +84,25 @@ class Specimen(ABC):
         """Which scores of `samples` are the finding's."""
         return slice(0, 1)
 
+    def repairs(self) -> Iterator[Any]:
+        """Masks to try for the nearest normal version, the smallest change first."""
+        yield self.mask()
+
     def explain(self) -> Judgement:
-        """The nearest normal version, kept in the folder, and how it scores; worked out once."""
+        """The first repair that is normal again (else the one that scores lowest), kept, and its score; found once."""
         path = self.finding.folder / "explanation.json"
         if path.is_file():
             return Judgement(**load_json(path))
-        normal = self.repaired(self.mask())
-        judgement = self.judge(normal)
+        best: tuple[Judgement, Any] | None = None
+        for where in self.repairs():
+            normal = self.repaired(where)
+            judgement = self.judge(normal)
+            if best is None or judgement.score < best[0].score:
+                best = judgement, normal
+            if judgement.p_value > self.finding.alpha:
+                break
+        assert best is not None
+        judgement, normal = best
         self.keep(normal)
         keep_json(path, asdict(judgement))
         return judgement
@@ -176,6 +191,19 @@ class SeriesSpecimen(Specimen):
         if part is not None:
             return [self.place(part, self.parts, "channel")]
         return [self.parts.index(name) for name in guilty if name in self.parts] or list(range(len(self.parts)))
+
+    def repairs(self) -> Iterator[Any]:
+        """The most guilty channel, then the two most guilty, ..., around the event as far as its windows feel it."""
+        ranked = [str(part["name"]) for part in self.finding.parts if part["share"] >= GUILTY][:MOST_CHANNELS]
+        margin = int(self.detector.info()["window"]) // 4
+        rows = slice(max(0, self.rows.start - margin), self.rows.stop + margin)
+        mask = np.zeros(self.stretch.observed.shape, bool)
+        for name in ranked:
+            if name in self.parts:
+                mask[rows, self.parts.index(name)] = True
+                yield mask.copy()
+        if not mask.any():
+            yield self.mask()
 
     def without(self, part: str) -> Any:
         mask = np.zeros(self.stretch.observed.shape, bool)

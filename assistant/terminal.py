@@ -149,8 +149,11 @@ def show_run(run: Run) -> None:
         say(f"Nothing is anomalous: none of {run.n_samples} {unit} was flagged at {level}.")
 
 
-def show_skipped(skipped: Sequence[tuple[str, str]]) -> None:
-    """Files that were left out, and why."""
+def show_notes(notes: Sequence[str], skipped: Sequence[tuple[str, str]]) -> None:
+    """What was said about a source, and the files that were left out, each with its reason."""
+    for note in notes:
+        if not (skipped and " skipped (" in note):  # the list below says more
+            remark(note)
     if not skipped:
         return
     remark(f"{len(skipped)} file{'s' if len(skipped) > 1 else ''} left out:")
