@@ -135,8 +135,8 @@ def measure(
     seeds: Sequence[int] = (0,),
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Row]:
-    """Every method (and a hybrid's members, as "method/member") in pixel space and, with a backbone, in its feature space
-    beside the baselines.
+    """Every method (and a hybrid's members, as "method/member") in pixel space and, with a backbone, in its feature
+    space beside the baselines.
 
     backbone: a folder or hub id; None: `models/mobilenet_v2` beside the folder of the sets, where it is there.
     """
@@ -147,10 +147,10 @@ def measure(
         case = load_case(root, name)
         if backbone is not None:
             rows += _baseline_rows(case, backbone, baselines, seeds)
-        for space in filter(None, (backbone, "pixels")):
+        for space in (backbone, None) if backbone is not None else (None,):
             for seed in seeds:
                 for method in methods:
-                    rows += _detector_rows(case, method, None if space == "pixels" else space, seed)
+                    rows += _detector_rows(case, method, space, seed)
         progress(f"{name}: {len(case.train)} normal, {len(case.test)} to score")
     return rows
 
