@@ -174,7 +174,7 @@ class _Check:
             :_TRIED
         ]
         candidates: list[tuple[str, ...]] = [(name,) for name in others]
-        if sentence.cites and all(name in self.read for name in sentence.cites):
+        if scene.bases and sentence.cites and all(name in self.read for name in sentence.cites):
             candidates += [(*sentence.cites, name) for name in others[:3] if name not in sentence.cites]
         fitting = []
         for cites in candidates:

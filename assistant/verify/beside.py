@@ -11,6 +11,9 @@ from assistant.verify.lexicon import BREAK, CONNECT, LEADS_ONLY, NUMBER_WORDS
 from assistant.verify.reading import COUNT_NOUNS, Number
 from assistant.verify.scene import Mention, Scene
 
+_ACROSS = tuple(frozenset([word]) for word in ("left", "right", "x"))
+_DOWN = tuple(frozenset([word]) for word in ("top", "bottom", "y"))
+
 
 def nearest_before(mentions: list[Mention], position: int) -> Mention | None:
     """The last mention that ends before `position`."""
@@ -36,6 +39,8 @@ def group_of(scene: Scene, mentions: list[Mention], member: Mention) -> list[Men
 
 def field_of(scene: Scene, number: Number) -> Mention | None:
     """The field that a number is said to be: by the words right before or right after it."""
+    if corner := _coordinate(scene, number):
+        return corner
     following = nearest_after(scene.fields, number.end)
     if following and following.kind != "verb" and _touches(scene, number.end, following.start):
         return following
@@ -51,14 +56,27 @@ def field_of(scene: Scene, number: Number) -> Mention | None:
         start, index = previous, index - 1
 
 
+def _coordinate(scene: Scene, number: Number) -> Mention | None:
+    """The field of a number in "(401, 37)": across, then down."""
+    ahead, behind = scene.text[: number.start], scene.text[number.end :]
+    if re.search(r"\(\s*$", ahead) and re.match(r",\s*\d+(?: px)?\s*\)", behind):
+        return Mention(number.start, number.end, frozenset(["x"]), "", _ACROSS)
+    if re.search(r"\(\s*\d+(?: px)?,\s*$", ahead) and re.match(r"\s*\)", behind):
+        return Mention(number.start, number.end, frozenset(["y"]), "", _DOWN)
+    return None
+
+
 def role_of(scene: Scene, number: Number, axis: str) -> str:
     """The role a number is given on an axis by the words beside it ("" = none)."""
     mentions = [mention for mention in scene.roles if mention.kind == axis]
     following = nearest_after(trailing(scene, mentions), number.end)
-    if axis in ("seen", "time") and following and _trails(scene, number.end, following.start):
+    if axis in ("seen", "time", "rank") and following and _trails(scene, number.end, following.start):
         return next(iter(following.names))
     preceding = nearest_before(mentions, number.start)
     if preceding is None or any(preceding.end <= other.start < number.start for other in scene.numbers):
+        return ""
+    behind = any(other.end <= preceding.start and _trails(scene, other.end, preceding.start) for other in scene.numbers)
+    if behind and preceding in trailing(scene, mentions):  # it speaks of the number before it
         return ""
     limit = 3 if axis in ("time", "rank") else 2
     if _compares(scene, preceding, number.start):
@@ -154,7 +172,7 @@ def _leads(scene: Scene, mention: Mention, position: int) -> bool:
 
 def _touches(scene: Scene, end: int, start: int) -> bool:
     """Whether a field right after a number belongs to it: "61 % of the score", "a 0.0004 p-value"."""
-    return re.fullmatch(r"[\s-]*(?:(?:of|in|the|its|total)\s)*", scene.text[end:start]) is not None
+    return re.fullmatch(r"[\s-]*(?:(?:of|in|from|below|the|its|total)\s)*", scene.text[end:start]) is not None
 
 
 def _trails(scene: Scene, end: int, start: int) -> bool:
@@ -180,6 +198,8 @@ def _trails(scene: Scene, end: int, start: int) -> bool:
                 "the",
                 "model",
                 "detector",
+                "in",
+                "on",
             }
             for word in words
         )

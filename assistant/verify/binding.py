@@ -37,6 +37,24 @@ CUES = {  # words without which a fact with this role is not what the sentence s
     ("rank", "middle"): r"mean|median|average|typical\w*|usual\w*|normal\w*",
 }
 
+_SUPPOSING = re.compile(
+    r"\b(?:after (?:an?|the|full|complete|this|that|its)?\s?(?:\w+\s)?(?:repairs?|repairing|change|correction)"
+    r"|(?:repaired|mended|normal|corrected) version|(?:once|if|when|with|had) [^,;]{1,40}?\b(?:is|are|was|were|been)?\s?"
+    r"(?:put right|repaired|fixed|replaced|corrected|restored|mended|left out|dropped|ignored|removed)"
+    r"|(?:leaving out|dropping|ignoring|removing|without) (?!\w+ing\b)[^,;]{1,30})",
+    re.I,
+)
+_BEFORE = re.compile(
+    r"\b(?:from|before|original(?:ly)?|previous(?:ly)?|initial(?:ly)?|instead of|rather than|than|against|vs\.?"
+    r"|versus|after|compared (?:to|with)|still|was|were|had)\W+(?:\w+\W+){0,3}$",
+    re.I,
+)
+_WHOLE = (
+    r"(?:repaired|mended|normal|corrected) version|counterfactual|full(?:y)? repair\w*|complete repair|nearest normal"
+    r"|everything (?:put right|repaired)"
+)
+_STATE_WORDS = frozenset(["new", "confirmed", "false", "skipped"])
+
 
 class Binder:
     """Numbers of one sentence against the facts it cites."""
@@ -58,7 +76,11 @@ class Binder:
             return ""
         near = []
         for known in self.pool.numbers:
-            if matches(number, known) and not _too_coarse(number, known, scope):
+            if (
+                number.kind not in ("times", "fraction")
+                and matches(number, known)
+                and not _too_coarse(number, known, scope)
+            ):
                 reason = self._misfit(number, known, scope, nouns)
                 if not reason:
                     return ""
@@ -90,7 +112,7 @@ class Binder:
             return f"{place}, not of {_names(scope.bases or scope.runs)}"
         if not self.fits_part(known, scope):
             return f"{place}, not of {_names(scope.parts)}"
-        role = self.wrong_role(number, known)
+        role = self.wrong_role(number, known) or self.wrong_state(number, known)
         return f"{place}, not the {role} one" if role else ""
 
     def fits_base(self, known: Known, scope: Scope) -> bool:
@@ -136,11 +158,40 @@ class Binder:
                 return told
             if told == "after" and not own and self._has_twin(known, "after"):
                 return told
+            if (
+                axis == "time"
+                and not told
+                and own != "after"
+                and self._supposes(number)
+                and self._has_twin(known, "after")
+            ):
+                return "changed"
             if own and not told and (axis, own) in CUES and not self.scene.has(CUES[axis, own]):
                 return {"after": "present", "expected": "observed"}.get(own, "single")
             if axis == "rank" and told and not own and not self._is_extreme(known, told):
                 return told
+        if known.roles.get("time") == "after" and "counterfactual" not in known.words and self.scene.has(_WHOLE):
+            return "counterfactual" if self._has_twin(known, "after", "counterfactual") else ""
         return ""
+
+    def _supposes(self, number: Number) -> bool:
+        """ "Once the hour is put right, the score is 1.03": what holds after a change, unless it is told of before."""
+        ahead = self.scene.text[: number.start]
+        return _SUPPOSING.search(ahead) is not None and _BEFORE.search(ahead[-45:]) is None
+
+    def wrong_state(self, number: Number, known: Known) -> str:
+        """ "four were confirmed" is not the count of new findings: the state that is told, where it is another."""
+        if not known.words & (_STATE_WORDS | {"findings"}):
+            return ""
+        own = next(iter(known.words & _STATE_WORDS), "")
+        words = "|".join(sorted(_STATE_WORDS))
+        behind = re.match(rf"(?:[\s,]+\w+){{0,6}}?[\s,]+({words})\b", self.scene.text[number.end :], re.I)
+        ahead = re.search(rf"\b({words})\W+(?:\w+\W+)?$", self.scene.text[: number.start], re.I)
+        near = behind or ahead
+        told = near[1].lower() if near else ""
+        if told == own or not (own or told == "confirmed"):  # "new" is also said of what is no state
+            return ""
+        return told or "overall"
 
     def _told_by_order(self, number: Number, axis: str) -> str:
         """ "observed and expected: 97.3 and 41.2", "from 8.2 to 1.1": roles by order."""
@@ -166,9 +217,13 @@ class Binder:
         ahead, between = text[: run[0].start], text[run[0].end : run[1].start]
         return bool(re.search(r"\bfrom\W*$", ahead, re.I) and re.search(r"\bto\b|→|->", between))
 
-    def _has_twin(self, known: Known, role: str) -> bool:
+    def _has_twin(self, known: Known, role: str, word: str = "") -> bool:
         return any(
-            k.roles.get("time") == role and k.tail == known.tail and k.bases == known.bases and k.part == known.part
+            k.roles.get("time") == role
+            and (not word or word in k.words)
+            and k.tail == known.tail
+            and k.bases == known.bases
+            and k.part == known.part
             for k in self.pool.numbers
         )
 
@@ -224,6 +279,8 @@ def matches(number: Number, known: Known) -> bool:
 
 def _too_coarse(number: Number, known: Known, scope: Scope) -> bool:
     """ "3" is no way to write 3.07, unless the sentence says of what."""
+    if number.rough and not scope.field and number.unit != known.unit:
+        return True
     whole = known.number is not None and known.number == int(known.number)
     return not (whole or scope.field or number.rough) and number.step >= 1 and abs(number.value) < 10
 

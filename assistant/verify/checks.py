@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
-from assistant.verify.beside import nearest_after, nearest_before, trailing
+from assistant.verify.beside import group_of, nearest_after, nearest_before, trailing
 from assistant.verify.binding import Binder
 from assistant.verify.facts import Known, Pool, plain
+from assistant.verify.owners import is_finding
 from assistant.verify.reading import Moment, Place, place_words
 from assistant.verify.relations import relation_problems
 from assistant.verify.scene import Mention, Scene
@@ -27,9 +28,8 @@ FOLLOWS = re.compile(
     r"\b(?:other|another|second|next|remaining|both|each|all|they|these|range|between|them|respectively)\b", re.I
 )
 _APPOSITION = re.compile(
-    r"\s*(?:\(|,|:|=|–|—)?\s*(?:(?:is|was|comes from|came from|is from|was found in|was seen in|lies in"
-    r"|was flagged as|which is|belongs to)\s)?"
-    r"(?:the\s)?(?:finding|sample|part|file|picture|image|row)?\s*",
+    r"\s*(?:\(|,|:|=|–|—)?\s*(?:(?!(?:not|and|or|than|like|near|after|before|with|to|while|whereas|unlike)\b)\w+\s){0,4}?"
+    r"(?:(?:is|was|as|from|in|means|called|named|to)\s)?(?:the\s)?(?:finding|sample|part|file|picture|image|row)?\s*",
     re.I,
 )
 
@@ -47,7 +47,7 @@ def problems_of(scene: Scene, pool: Pool) -> list[str]:
     found += [f"'{scene.text[m.start : m.end]}' is not in {cited}" for m in scene.parts
               if m.kind != "place" and not any(pool.says(name) for name in m.names)]  # fmt: skip
     found += [problem for one, two in pairwise(scene.bases) if (problem := _same_thing(one, two, scene, pool))]
-    found += [problem for part in scene.parts if (problem := _wrong_owner(part.names, part.start, scene, pool))]
+    found += [problem for part in scene.parts if (problem := _wrong_owner(part, _owners_of(scene, part), pool))]
     found += [problem for place in scene.places if (problem := _place_problem(place, scene, pool))]
     found += [problem for moment in scene.moments if (problem := _moment_problem(moment, scene, pool))]
     found += [problem for number in scene.numbers if (problem := binder.number_problem(number))]
@@ -74,16 +74,26 @@ def _is_known(names: frozenset[str], scene: Scene, start: int, end: int, pool: P
     )
 
 
-def _wrong_owner(names: frozenset[str], start: int, scene: Scene, pool: Pool) -> str:
-    """A region or channel that the evidence holds, but for none of the findings that the sentence names."""
-    owners = {name for m in scene.bases for name in m.names} or scene.context
-    having = [k for k in pool.known if k.part in names]
-    if not owners or not having or any(k.bases & owners or k.level == "run" for k in having):
+def _wrong_owner(part: Mention, owners: frozenset[str], pool: Pool) -> str:
+    """A region or channel that the evidence holds, but for none of the findings meant."""
+    if not owners:
         return ""
-    if any(name in str(k.fact.value).split(", ") for k in pool.texts for name in names if k.bases & owners):
+    having = [k for k in pool.known if k.part in part.names and k.level != "call"]
+    having += [k for k in pool.texts if part.names & set(str(k.fact.value).split(", ")) and k.level != "call"]
+    if not having or any(k.bases & owners or k.level == "run" for k in having):
         return ""
     owner = sorted(having[0].bases)[0]
-    return f"'{sorted(names)[0]}' is a part of {owner} in {having[0].evidence}, not of what the sentence names"
+    return f"'{sorted(part.names)[0]}' is a part of {owner} in {having[0].evidence}, not of what the sentence names"
+
+
+def _owners_of(scene: Scene, part: Mention) -> frozenset[str]:
+    """Whose a part is said to be: any of the findings named; with "respectively", the one in the same place."""
+    findings = [m for m in scene.bases if any(is_finding(name) for name in m.names)]
+    if findings and scene.has("respectively"):
+        theirs, parts = group_of(scene, findings, findings[0]), group_of(scene, scene.parts, part)
+        if len(theirs) == len(parts):
+            return theirs[parts.index(part)].names
+    return frozenset(name for m in findings for name in m.names) or scene.context
 
 
 def _same_thing(one: Mention, two: Mention, scene: Scene, pool: Pool) -> str:
@@ -108,6 +118,8 @@ def _place_problem(place: Place, scene: Scene, pool: Pool) -> str:
     owners = owner.names if owner else scene.context
     spots = [k for k in pool.texts if k.fact.field in ("position", "place") and (not owners or k.bases & owners)]
     spots = [k for k in spots if not parts or k.part in parts.names] or spots
+    if any(kind == "position" and place_words(name) == place.words for name, kind in pool.parts.items()):
+        return ""
     if not spots and any(plain(place.text) in plain(str(v)) for one in pool.evidence for v in one.arguments.values()):
         return ""
     for known in spots:

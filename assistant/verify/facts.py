@@ -37,7 +37,7 @@ CANONICAL = {word: unit for unit, words in UNITS.items() for word in words.split
 SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 ROLES = {  # axis -> role -> words of fields that have it
-    "seen": {"observed": {"observed", "actual", "measured"}, "expected": {"expected", "predicted"}},
+    "seen": {"observed": {"observed", "actual", "measured"}, "expected": {"expected", "predicted", "normal"}},
     "time": {
         "before": {"before"},
         "after": {"after", "counterfactual", "repaired"},
@@ -52,7 +52,7 @@ ROLES = {  # axis -> role -> words of fields that have it
 _ROLE_WORDS = frozenset(word for roles in ROLES.values() for words in roles.values() for word in words)
 _ID = re.compile(r"\b[RFI]\d+\b")
 _SAMPLE = re.compile(r"(sample .+?)(?:/((?:region|interval|channel|feature|part)\b.*))?")
-_KIND = re.compile(r"(region|interval|channel|feature|part|column|member|sensor) (.+)")
+_KIND = re.compile(r"(region|interval|channel|feature|part|column|member|sensor|position) (.+)")
 NAMES_FINDING = {"sample", "name", "finding"}
 
 
@@ -209,7 +209,8 @@ def aliases(evidence: Iterable[Evidence]) -> dict[str, set[str]]:
                 _join(found, fact.value, fact.subject)
             elif fact.subject.startswith("sample ") and "/" not in fact.subject.removeprefix("sample "):
                 name = fact.subject.removeprefix("sample ")
-                found.setdefault(name, set()).add(fact.subject)
+                for called in (name, *_spoken(name)):
+                    found.setdefault(called, set()).add(fact.subject)
                 if fact.field == "finding" and isinstance(fact.value, str):
                     _join(found, name, fact.value)
     return found
@@ -220,8 +221,18 @@ def plain(text: str) -> str:
     return re.sub(r"[\s_]+", " ", text.lower()).strip()
 
 
+_SPOKEN = re.compile(r".*?([A-Za-z]{2,})[\W_]*0*(\d+)(?:\.\w+)?")
+
+
+def _spoken(name: str) -> list[str]:
+    """How people call a sample: "board-0412.jpg" -> "board 412", "Board 412"."""
+    match = _SPOKEN.fullmatch(name)
+    return [f"{word} {match[2]}" for word in (match[1].lower(), match[1].capitalize())] if match else []
+
+
 def _join(found: dict[str, set[str]], name: str, finding: str) -> None:
-    found.setdefault(name, set()).update({finding, f"sample {name}"})
+    for called in (name, *_spoken(name)):
+        found.setdefault(called, set()).update({finding, f"sample {name}"})
     found.setdefault(finding, set()).update({finding, f"sample {name}"})
 
 
@@ -233,9 +244,9 @@ def _part_names(one: Evidence) -> dict[str, str]:
             _, part, kind = split_subject(fact.subject)
             if part:
                 parts.setdefault(part, kind)
-        if fact.field in ("channels", "features") and isinstance(fact.value, str):
+        if fact.field in ("channels", "features", "main_part") and isinstance(fact.value, str):
             for name in filter(None, fact.value.split(", ")):
-                parts.setdefault(name, fact.field[:-1])
+                parts.setdefault(name, fact.field.removesuffix("s") if fact.field != "main_part" else "")
     return parts
 
 

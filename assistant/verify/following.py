@@ -18,8 +18,14 @@ from assistant.verify.reading import Number, place_words
 if TYPE_CHECKING:
     from assistant.verify.binding import Binder
 
-_MORE = r"higher|more|above|over|longer|later|larger|greater|too high|too much|taller|wider|up|stronger|exceed\w*"
-_LESS = r"lower|less|fewer|below|under|shorter|earlier|smaller|too low|too little|down|weaker"
+_MORE = (
+    r"higher|more|above|over|longer|later|larger|greater|too high|too much|taller|wider|up|stronger|exceed\w*|brighter"
+    r"|lighter|hotter|warmer|faster|heavier|louder|bigger"
+)
+_LESS = (
+    r"lower|less|fewer|below|under|shorter|earlier|smaller|too low|too little|down|weaker|darker|dimmer|colder|cooler"
+    r"|slower|quieter|narrower"
+)
 _DIFFERENCE = re.compile(
     rf"^\W*(?:[a-z]+\s){{0,2}}?(?:{_MORE}|{_LESS}|apart|off|difference|of difference|away)\b", re.I
 )
@@ -41,20 +47,25 @@ class Following:
         """Whether a number is a count, or a difference, ratio or sum that the words announce."""
         if nouns:
             return self._counted(number, nouns, scope)
-        if number.kind in ("times", "fraction") and self._ratio(number, scope):
-            return True
+        if number.kind in ("times", "fraction"):
+            return self._ratio(number, scope)
         return self._derived(number, scope) or self._summed_up(number)
 
     def holds_loosely(self, number: Number, scope: Scope) -> bool:
         """Whether a number that is no fact is a bound that facts keep, stands in a note, or gives odds."""
-        return self._bounded(number, scope) or self._noted(number) or self._odds(number)
+        return self._bounded(number, scope) or self._noted(number) or self._odds(number) or self._part_of_a_name(number)
+
+    def _part_of_a_name(self, number: Number) -> bool:
+        """ "week 40" of pump_week_40.parquet."""
+        before = re.search(r"([A-Za-z]{3,})[\s#-]*$", self.scene.text[: number.start])
+        return before is not None and not number.unit and self.pool.says(f"{before[1]} {number.text}")
 
     def _counted(self, number: Number, nouns: list[str], scope: Scope) -> bool:
         """Whether a count equals a count fact, or the number of things that the evidence or the sentence names."""
         n = int(number.value)
         for known in self.pool.numbers:
             if known.number is not None and any(noun in known.words for noun in nouns) and not known.unit:
-                role = self.binder.wrong_role(number, known)
+                role = self.binder.wrong_role(number, known) or self.binder.wrong_state(number, known)
                 if self._meets(number, known.number) and self.binder.fits_base(known, scope) and not role and (
                     not scope.parts or not known.part or known.part in scope.parts
                 ):  # fmt: skip
@@ -144,12 +155,16 @@ class Following:
         """A difference, a percentage of change, a sum, or a share of counts."""
         scene = self.scene
         behind, ahead = scene.text[number.end : number.end + 40], scene.text[max(0, number.start - 40) : number.start]
-        crossed = re.search(r"\d\s*(?:px)?\s*by\s*$", ahead)
+        crossed = re.search(r"(?<![A-Za-z\d])\d+\s*(?:px)?\s*by\s*$", ahead)
         if _DIFFERENCE.search(behind) or (_BY.search(ahead) and not crossed):
             direction = self._direction(number)
             for one, two in self._pairs(scope):
                 if self._differs(number, one, two, direction):
                     return True
+        if number.unit == "%" and re.match(r"\W*of (?:its|the|what|their|that)\b(?! score| anomaly)", behind, re.I):
+            part = Number(**{**number.__dict__, "value": number.value / 100, "step": number.step / 100, "unit": ""})
+            if any(two.number and part.agrees((one.number or 0.0) / two.number) for one, two in self._pairs(scope)):
+                return True
         if scene.has(_SUM) and self._sums(number, scope):
             return True
         return number.unit == "%" and self._share_of_counts(number, scope)
@@ -163,7 +178,9 @@ class Following:
             return -1
         ahead = self.scene.text[max(0, number.start - 60) : number.start]
         if re.search(
-            r"\b(?:rises?|rose|increases?d?|grows?|grew|higher|above|exceeds?|climbs?)\b[^,;]*\bby\W*$", ahead, re.I
+            r"\b(?:rises?|rose|increases?d?|grows?|grew|higher|above|exceeds?|climbs?|outscor\w+|beats?|tops?)\b[^,;]*\bby\W*$",
+            ahead,
+            re.I,
         ):
             return 1
         if re.search(
@@ -178,14 +195,18 @@ class Following:
         fitting = [k for k in self.pool.numbers if scope.field is None or scope.fits_field(k)]
         order = [name for m in self.scene.bases for name in m.names]
         spoken = [name for m in self.scene.parts for name in m.names]
+        ranks = {name for m in self.scene.roles if m.kind == "rank" for name in m.names}
         for one, two in itertools.permutations(fitting, 2):
             if one.unit != two.unit or one.fact.field == "index":
+                continue
+            if len(ranks) == 1 and two.roles.get("rank", next(iter(ranks))) not in ranks:
                 continue
             same_owner = one.bases == two.bases and one.part == two.part
             if same_owner and one.tail == two.tail:
                 axis = next((a for a in ("seen", "time", "edge") if one.roles.get(a) != two.roles.get(a)), "")
                 if axis and (one.roles.get(axis), two.roles.get(axis)) in (
-                    ("observed", "expected"), ("after", "before"), ("after", None), ("end", "start"),
+                    ("observed", "expected"), (None, "expected"), ("after", "before"), ("after", None),
+                    ("end", "start"),
                 ) and self._about(one, scope):  # fmt: skip
                     yield one, two
             elif one.words == two.words and not same_owner:
@@ -248,8 +269,10 @@ class Following:
                 two.number and _times_agree(number, (one.number or 0.0) / two.number) for one, two in self._pairs(scope)
             )
         less = re.match(rf"\W*(?:as\s)?(?:{_LESS}|little|low|small)\b", self.scene.text[number.end :], re.I) is not None
-        less = less or number.value < 1
+        expected = re.search(r"^\W*(?:\w+\W+){0,4}?(?:expected|normal|usual)", self.scene.text[number.end :], re.I)
         for one, two in self._pairs(scope):
+            if expected and two.roles.get("seen") != "expected":
+                continue
             over, under = (two.number, one.number) if less else (one.number, two.number)
             if over and under and over / under > 0 and _times_agree(number, over / under):
                 return True
@@ -291,6 +314,10 @@ class Following:
                 if re.fullmatch(r"\s(?:in|out of|per)\s(?:a\s|every\s)?", between) and second.value > first.value > 0:
                     value = first.value / second.value
                     fair = Number(0, 1, "", value, 0.1 * value)
+                    if first.bound:
+                        sign = 1 if first.bound == ">" else -1
+                        chances = [k.number for k in self.pool.numbers if "value" in k.words and k.level == "finding"]
+                        return any(p is not None and (p - value) * sign > 0 for p in chances)
                     return any(fair.agrees(k.number or 0.0) or (k.unit == "%" and fair.agrees((k.number or 0.0) / 100))
                                for k in self.pool.numbers if k.words & {"value", "alpha", "share"})  # fmt: skip
         return False

@@ -28,8 +28,8 @@ STATIC: tuple[tuple[re.Pattern[str], Options, str], ...] = tuple(
         (r"\bsimilarit(?:y|ies)\b", "similarity", ""),
         (r"(?<!\d )(?<!px )\bx\b(?=\s*[=:]|\s(?:from\s|at\s|between\s)?\d)", "left|right|x", ""),
         (r"\by\b(?=\s*[=:]|\s(?:from\s|at\s|between\s)?\d)", "top|bottom|y", ""),
-        (r"\bleft\b(?= edge|\s*[=:]|\s(?:at|is|of)\s\d)", "left", ""),
-        (r"\btop\b(?= edge|\s*[=:]|\s(?:at|is|of)\s\d)", "top", ""),
+        (r"(?<=from the )left\b|\bleft\b(?= edge|\s*[=:]|\s(?:at|is|of)\s\d)", "left", ""),
+        (r"(?<=from the )top\b|(?<=below the )top\b|\btop\b(?= edge|\s*[=:]|\s(?:at|is|of)\s\d)", "top", ""),
         (r"\bright\b(?= edge|\s*[=:]|\s(?:at|is|of)\s\d)", "right", ""),
         (r"\bbottom\b(?= edge|\s*[=:]|\s(?:at|is|of)\s\d)", "bottom", ""),
         (r"\blength\b|(?<=[a-z] )long\b(?! as)|\blast(?:s|ed|ing)\b|\bduration\b",
@@ -53,8 +53,8 @@ ROLES = tuple(
          r"|without (?=\W)", "time", "after"),
         (r"from|starts?|started|starting|began|begins?|since", "edge", "start"),
         (r"to|until|till|through|ends?|ended|ending", "edge", "end"),
-        (r"lowest|smallest|minimum|minimal|min|least", "rank", "low"),
-        (r"highest|largest|maximum|maximal|max|greatest|biggest", "rank", "high"),
+        (r"lowest|smallest|minimum|minimal|min|at least", "rank", "low"),
+        (r"highest|largest|maximum|maximal|max|greatest|biggest|at most", "rank", "high"),
         (r"mean|median|average|typical", "rank", "middle"),
     )
 )  # fmt: skip
@@ -80,6 +80,9 @@ ORDINARY = set(
     "feature sample finding part data the a an is was and or of in on at to for with by from as it its this that "
     "p x y".split()
 )
+VAGUE = frozenset(
+    "current rate level total count main mean high data temp sensor channel motor unit side first last".split()
+)
 ID = re.compile(r"\b(?P<id>[RFIE]\d+)\b")
 FILE = re.compile(
     r"(?<![\w/])[\w][\w\-./]*\.(?:png|jpe?g|bmp|tiff?|gif|webp|csv|tsv|parquet|npy|npz|jsonl?|mp4|avi|txt)\b", re.I
@@ -101,6 +104,11 @@ QUOTED = re.compile(r"\"([^\"]{1,200})\"|“([^”]{1,200})”|`([^`]{1,200})`|(
 SNAKE = re.compile(r"\b[A-Za-z]\w*_\w+\b|\b[A-Za-z]+[-.]?\d+(?:[-.]\d+)*\b")
 NUMBERED = re.compile(
     r"\b(?P<noun>part|sample|image|picture|row|record|transaction|payment|frame|no\.?|number)\s#?0*(?P<number>\d+)\b",
+    re.I,
+)
+NUMBERED_LIST = re.compile(
+    r"\b(?:parts|samples|images|pictures|rows|records|transactions|payments|frames|numbers)\s"
+    r"(?P<numbers>#?\d+(?:(?:,\s?(?:and\s)?|\s(?:and|or)\s)#?\d+)*)\b",
     re.I,
 )
 ORDINAL_PART = re.compile(r"\b(?P<word>first|second|third|fourth|fifth)\s(?P<noun>region|interval|place|spot)\b", re.I)

@@ -47,7 +47,7 @@ class Owners:
     def _field(self, number: Number) -> Mention | None:
         """The field a number is said to be; "the score of F12: 62 % and 20 %" speaks of shares of it."""
         field = field_of(self.scene, number)
-        if field and number.unit == "%" and ":" in self.scene.text[field.end : number.start]:
+        if field and number.unit == "%" and re.search(r"[:(]", self.scene.text[field.end : number.start]):
             return replace(field, options=(*field.options, frozenset(["share"])))
         return field
 
@@ -61,6 +61,8 @@ class Owners:
         if before is None:
             first = nearest_after(mentions, number.end)
             return self._aligned(mentions, first, number) if first else None
+        if len({mention.names for mention in mentions}) == 1 and self._other_side(number):
+            return None
         owners = self._aligned(mentions, before, number) | self._in_turn(mentions, number)
         return owners | after.names if after else owners
 
@@ -70,6 +72,8 @@ class Owners:
             return None
         after, _ = self._attached(parts, number)
         before = nearest_before(parts, number.start)
+        if before and self._passed_on(before, number):
+            before = None
         if after and before and not _same_sort(after, before):
             return after.names | before.names
         if after:
@@ -77,6 +81,11 @@ class Owners:
         if before is None:
             return None
         return self._aligned(parts, before, number) | self._in_turn(parts, number)
+
+    def _passed_on(self, part: Mention, number: Number) -> bool:
+        """Whether the sentence went on to another finding between a part and a number: "cpu in F12, and F13 ..."."""
+        nearest = nearest_before(self.findings, number.start)
+        return nearest is not None and nearest.start > part.end and "," in self.scene.text[part.end : nearest.start]
 
     def _attached(self, mentions: list[Mention], number: Number) -> tuple[Mention | None, bool]:
         """The mention that a number is said to be for: "0.02 for F13", "8.2 (F12)", "61 % of the score lies in cpu"."""
@@ -89,8 +98,8 @@ class Owners:
         if re.fullmatch(r"\s*\(\s*(?:for |in )?(?:the |channel |feature )?", between):
             return mention, True
         words = re.fullmatch(
-            r"\s*(?:[\w%'°/-]+\s+){0,6}?(for|of|in|on|at|from|by|is|lies in)\s+(?:the\s|channel\s|feature\s|finding\s|"
-            r"sample\s|run\s|column\s|sensor\s)*",
+            r"\s*\)?\s*(?:[\w%'°/-]+\s+){0,6}?(for|of|in|on|at|from|by|to|is|lies in)\s+"
+            r"(?:(?:the|channel|feature|finding|sample|run|column|sensor)\s)*",
             between,
         )
         if words is None or re.search(r"\b(?:and|but|while|whereas|with|than|against)\b", between):
@@ -104,6 +113,16 @@ class Owners:
         if len(group) > 1 and len(run) == len(group) and not self.scene.has("between|range|ranges|from"):
             return group[run.index(number)].names
         return frozenset(name for mention in group for name in mention.names)
+
+    def _other_side(self, number: Number) -> bool:
+        """ "F5 has the lower p-value (0.0046 vs. 0.0083)": the second number is that of something unnamed."""
+        run = self.list_of(number)
+        between = self.scene.text[run[0].end : run[-1].start]
+        return (
+            len(run) == 2
+            and number is run[1]
+            and re.search(r"\b(?:vs\.?|versus|against|compared)", between) is not None
+        )
 
     def _in_turn(self, mentions: list[Mention], number: Number) -> frozenset[str]:
         """ "F12 has a lower p-value than F13 (0.0004 against 0.02)": as many numbers as names before them."""

@@ -62,8 +62,9 @@ _HEDGE = re.compile(
     re.I,
 )
 _BOUND = re.compile(
-    r"(?:(?P<lt>(?<!not )(?:less than|below|under|smaller than|lower than|fewer than|at most|no more than|up to|<|≤"
-    r"|not (?:above|over|more than)|within))|(?P<gt>more than|above|over|greater than|larger than|higher than|at least"
+    r"(?:(?P<lt>(?<!not )(?:less than|below|under|smaller than|lower than|fewer than|at most|no more than|<|≤"
+    r"|(?<!add )(?<!adds )(?<!sum )(?<!goes )(?<!go )(?<!rises )up to|not (?:above|over|more than)|within))"
+    r"|(?P<gt>more than|above|over|greater than|larger than|higher than|at least"
     r"|exceed(?:s|ing)?|beyond|>|≥|not (?:below|under|less than)))\s*(?:the\s|an?\s)?$",
     re.I,
 )
@@ -135,8 +136,9 @@ def moments(text: str) -> list[Moment]:
             for other in (f"{name}2", f"{name}3"):
                 if other in parts:
                     parts[name] = parts.pop(other)
-        if match["half"] and "hour" in parts:
-            parts["hour"] = parts["hour"] % 12 + (12 if match["half"].lower().startswith("p") else 0)
+        half = match["half"] or match["half2"]
+        if half and "hour" in parts:
+            parts["hour"] = parts["hour"] % 12 + (12 if half.lower().startswith("p") else 0)
         if parts:
             found.append(Moment(match.start(), match.end(), match[0], parts))
     for match in _SPOKEN_TIME.finditer(text):
@@ -152,6 +154,7 @@ _TIME = re.compile(
     r"\b(?P<year>\d{4})-(?P<month>\d{2})-(?P<day>\d{2})(?:(?:T|,?\s)" + _CLOCK.format(n="") + r")?(?:Z|[+-]\d\d:\d\d)?"
     r"|\b(?P<day2>\d{1,2})(?:st|nd|rd|th)?\.?\s(?:of\s)?(?P<month_name>" + _MONTH + r")\b\.?(?:,?\s(?P<year2>\d{4}))?"
     r"|\b(?P<month_name2>" + _MONTH + r")\b\.?\s(?P<day3>\d{1,2})(?:st|nd|rd|th)?\b(?:,?\s(?P<year3>\d{4}))?"
+    r"|(?<![\d:.,])\b(?P<hour3>1?\d)\s?(?P<half2>[ap]\.?m\b\.?)"
     r"|(?<![\d:])" + _CLOCK.format(n="2") + r"(?![\d:])(?:\s?(?P<half>[ap]\.?m\b\.?))?",
 )
 
@@ -171,16 +174,16 @@ _PLACE_WORD = {
     "center": "centre",
     "central": "centre",
 }
+_ACROSS = r"left|right|cent(?:re|er)|middle"
+_SPOT = r"(?:[-\s](?:corner|side|edge|part|area|quarter|third|half|hand side)s?\b)?"
 _PLACE = re.compile(
-    r"\b(?:(?P<pair>(?:upper|top|lower|bottom|middle|cent(?:re|er)|left|right)[-\s](?:left|right|cent(?:re|er)|middle)"
-    r"(?!\s+(?:edge\s+)?(?:at|is|=|of \d)))(?:[-\s](?:corner|side|edge|part|area|quarter|third|half)s?\b)?"
-    r"|(?:in|at|on|near|to|towards?|around|of)\s(?:the|its)\s(?P<one>upper|lower|left|right|top|bottom|middle"
-    r"|cent(?:re|er))\b"
-    r"(?![-\s](?:left|right|cent(?:re|er)|middle)\b)(?!\s+(?:of the (?:list|ranking|order)|\d))(?:[-\s](?:corner"
-    r"|side|edge|part|area|quarter|third|half|hand side)s?\b)?"
-    r"|(?P<side>left|right|upper|lower|top|bottom)[-\s](?:hand\s)?(?:side|corner|half|third|edge(?!\s+(?:at|is|=)))\b"
-    r"|(?<=the )(?P<mid>cent(?:re|er)|middle)\b(?! of the (?:list|ranking|run|order))|(?<=is |in )(?P<bare>cent(?:re"
-    r"|er|ral(?:ly)?)(?:ed)?)\b)",
+    rf"\b(?:(?P<pair>(?:upper|top|lower|bottom|{_ACROSS})[-\s](?:{_ACROSS})(?!\s+(?:edge\s+)?(?:at|is|=|of \d))){_SPOT}"
+    rf"|(?:in|at|on|near|to|towards?|around)\s(?:the|its)\s(?P<one>upper|lower|top|bottom|{_ACROSS})\b"
+    rf"(?![-\s](?:{_ACROSS})\b)(?!\s+(?:of the (?:list|ranking|order)|\d)){_SPOT}"
+    r"|(?<!from the )(?P<side>left|right|upper|lower|top|bottom)[-\s](?:hand\s)?"
+    r"(?:side|corner|half|third|edge(?!\s+(?:at|is|=)))\b"
+    r"|(?<=the )(?P<mid>cent(?:re|er)|middle)\b(?! line)(?! of the (?:list|ranking|run|order))"
+    r"|(?<=is |in )(?P<bare>cent(?:re|er|ral(?:ly)?)(?:ed)?)\b)",
     re.I,
 )
 
@@ -189,6 +192,10 @@ def places(text: str) -> list[Place]:
     """All places inside a picture that a sentence names."""
     found = []
     for match in _PLACE.finditer(text):
+        if match[0].lower().endswith("corner") and re.match(
+            r"\s(?:\w+\s){0,2}\(?\d|\s(?:at|is at|lies at)\b", text[match.end() :]
+        ):
+            continue  # the corner of a box, given in numbers
         core = match["pair"] or match["one"] or match["side"] or match["mid"] or "centre"
         words = frozenset(_PLACE_WORD[word] for word in re.split(r"[-\s]", core.lower()) if word in _PLACE_WORD)
         found.append(Place(match.start(), match.end(), match[0], words))
@@ -277,7 +284,7 @@ def _counts(text: str, start: int, end: int) -> bool:
         r"\b(?:this|that|the|which|no|any|each|every|another|last|first|second|next|other)\s$", text[:start], re.I
     ):
         return False
-    if re.match(r"\s(?:in\s(?:a\s)?(?:\d|hundred|thousand|ten\b|twenty|million))", text[end:], re.I):
+    if re.match(rf"\s(?:in\s(?:a\s)?(?:\d|{_ANY}))", text[end:], re.I):
         return True
     following = re.findall(r"^(?:\s[\w-]+){1,3}", text[end:])
     nouns = following[0].lower().split() if following else []

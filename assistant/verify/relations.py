@@ -24,7 +24,7 @@ _ALPHA = re.compile(
     re.I,
 )
 _NOT = re.compile(
-    r"(?:\b(?:not|never|no longer|cannot|fails? to|nor|neither|without|isn't|barely)\b|n't\b|n’t\b)[^,;.]{0,40}$", re.I
+    r"(?:\b(?:not|never|no longer|cannot|fails? to|nor|neither|isn't|barely)\b|n't\b|n’t\b)[^,;:.]{0,40}$", re.I
 )
 _RETURNS = re.compile(
     r"\b(?:(?:return|returns|returned|returning|back|come|comes|brought|bring|brings|go|goes"
@@ -57,6 +57,16 @@ _THAN = re.compile(
     r"\s(?:than|of)\b(?! (?:the )?(?:expected|normal|usual|alpha))",
     re.I,
 )
+_MORE_ALONE = re.compile(
+    r"\b(?P<more>more|less) (?:anomalous|unusual|suspicious|extreme)(?: one| finding| part)?(?: of (?:the|them|both)\b"
+    r"|[.:;,]|$)|\bthe (?P<more2>higher|lower|larger|smaller|greater) (?P<what>p-value|score)(?! than)",
+    re.I,
+)
+_THAN_NORMAL = re.compile(
+    r"\b(?P<word>higher|more|greater|larger|above|lower|less|smaller|below)(?: than)?(?: the| any| every| all)?"
+    r"(?: (?P<which>highest|largest|lowest|median|typical|average))? normal (?:score|sample|part|one|median)",
+    re.I,
+)
 _STATES = (
     (
         re.compile(r"\b(?:is|was|been|as|are)\s(?:a |marked as a |labelled as a )?false alarm", re.I),
@@ -69,6 +79,8 @@ _STATES = (
 def relation_problems(binder: Binder) -> list[str]:
     """What the sentence says wrongly about its facts, one clause each."""
     checks: tuple[Callable[[Binder], str], ...] = (
+        _alone,
+        _beside_normal,
         _alpha,
         _polarity,
         _flagged,
@@ -223,6 +235,11 @@ def _guilt(binder: Binder) -> str:
     part = _meant(named, scene.text, match.start(), match.end())
     if part is None:
         return ""
+    owner = nearest_before(scene.bases, match.start())
+    mains = [k for k in binder.pool.texts if k.fact.field == "main_part" and _concerns(binder, k)]
+    mains = [k for k in mains if owner is None or k.bases & owner.names]
+    if mains and not any(k.fact.value in part.names for k in mains):
+        return f"{mains[0]}"
     for known in binder.pool.numbers:
         if known.part in part.names and known.fact.field == "share" and _concerns(binder, known):
             peers = [
@@ -244,7 +261,7 @@ def _than(binder: Binder) -> str:
     if match is None or _NOT.search(scene.text[: match.start()]):
         return ""
     what = match["what"].lower()
-    more = match["more"].lower() in ("more", "higher", "larger", "greater", "bigger")
+    more = (match["more"] or match["more2"]).lower() in ("more", "higher", "larger", "greater", "bigger")
     words = {"score"} if what.startswith("score") else {"share"} if what.startswith("share") else {"p", "value"}
     if words == {"p", "value"} and not what.startswith("p-value"):
         more = not more  # more anomalous: the smaller p-value
@@ -254,6 +271,47 @@ def _than(binder: Binder) -> str:
     if one is None or two is None or one == two or (one > two) == more:
         return ""
     return f"'{match[0]}' is the wrong way round: {format_number(one)} against {format_number(two)}"
+
+
+def _alone(binder: Binder) -> str:
+    """ "F5 is the more anomalous one": against the other findings of the evidence."""
+    scene = binder.scene
+    match = _MORE_ALONE.search(scene.text)
+    owner = nearest_before(scene.bases, match.start()) if match else None
+    if match is None or owner is None or _NOT.search(scene.text[: match.start()]):
+        return ""
+    more = (match["more"] or match["more2"]).lower() in ("more", "higher", "larger", "greater", "bigger")
+    what = (match["what"] or "").lower()
+    leaders = set[str]()
+    if not what or what.startswith("p"):
+        leaders |= _ranking(binder, {"p", "value"}, high=more == bool(what))
+    if not what or what.startswith("s"):
+        leaders |= _ranking(binder, {"score"}, high=more)
+    if leaders and not leaders & owner.names:
+        return f"'{match[0].strip(' .,:;')}' is {' or '.join(sorted(leaders))} in {binder.pool.cited}"
+    return ""
+
+
+def _beside_normal(binder: Binder) -> str:
+    """ "scores lower than the highest normal score": the finding's score against those of normal samples."""
+    scene = binder.scene
+    match = _THAN_NORMAL.search(scene.text)
+    if match is None or _NOT.search(scene.text[: match.start()]):
+        return ""
+    which = {"highest": "max", "largest": "max", "lowest": "min"}.get((match["which"] or "").lower(), "median")
+    owner = nearest_before(scene.bases, match.start())
+    names = owner.names if owner else scene.context
+    score = [k for k in binder.pool.numbers if k.fact.field == "score" and (not names or k.bases & names)]
+    normal = [
+        k for k in binder.pool.numbers
+        if {"normal", "score"} <= k.words and which in k.words and (not names or k.bases & names)
+    ]  # fmt: skip
+    if len(score) != 1 or len(normal) != 1 or score[0].number is None or normal[0].number is None:
+        return ""
+    more = match["word"].lower() in ("higher", "more", "greater", "above", "larger")
+    if (score[0].number > normal[0].number) == more:
+        return ""
+    return f"{score[0]}, and {normal[0]}"
 
 
 def _value(binder: Binder, mention: Mention | None, words: set[str]) -> float | None:
@@ -280,6 +338,8 @@ def _state(binder: Binder) -> str:
         facts = [k for k in binder.pool.texts if k.fact.field in ("state", "label") and _concerns(binder, k)]
         if facts and not any(k.fact.value in right for k in facts):
             return f"{facts[0]}"
+        if not facts and not binder.pool.says("false alarm" if "normal" in right else "confirmed"):
+            return f"{binder.pool.cited} does not say how it was labelled"
     return ""
 
 

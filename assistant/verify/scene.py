@@ -18,6 +18,7 @@ from assistant.verify.lexicon import (
     ID,
     NO_NAME,
     NUMBERED,
+    NUMBERED_LIST,
     OF_SCORE,
     ORDINAL_PART,
     ORDINARY,
@@ -25,6 +26,7 @@ from assistant.verify.lexicon import (
     ROLES,
     SNAKE,
     STATIC,
+    VAGUE,
     Options,
 )
 from assistant.verify.reading import COUNT_NOUNS, ORDINALS, Moment, Number, Place, moments, numbers, place_words, places
@@ -136,6 +138,11 @@ def _bases_and_names(
     for match in NUMBERED.finditer(sheet.rest):
         for name in _numbered(match["number"], names):
             base(match.start(), match.end(), name)
+    for match in NUMBERED_LIST.finditer(sheet.rest):
+        for digits in re.finditer(r"\d+", match["numbers"]):
+            start = match.start("numbers") + digits.start()
+            for name in _numbered(digits[0], names):
+                base(start, start + len(digits[0]), name)
     for match in ID.finditer(sheet.rest):
         base(match.start(), match.end(), match["id"])
     for pattern in (FILE, SNAKE):
@@ -179,14 +186,32 @@ def _parts(sheet: _Sheet, pool: Pool) -> list[Mention]:
     for match in re.finditer(r"\b(region|interval)\s#?(\d+)\b", sheet.rest, re.I):
         part(match.start(), match.end(), f"{match[1].lower()} {match[2]}", match[1].lower())
     for name, kind in sorted(pool.parts.items(), key=lambda item: -len(item[0])):
+        if kind == "position":  # read as a place
+            continue
         for start, end in _occurrences(name, kind, sheet):
             part(start, end, name, kind)
+    for word, name in _telling_words(pool.parts).items():
+        for match in re.finditer(rf"(?<![\w/]){re.escape(word)}(?!\w)", sheet.rest, re.I):
+            part(match.start(), match.end(), name, pool.parts[name])
     return found
+
+
+def _telling_words(parts: Mapping[str, str]) -> dict[str, str]:
+    """Words that stand in the name of one channel or feature only: "pressure" for pressure_out."""
+    names = [name for name, kind in parts.items() if kind in ("channel", "feature", "column", "sensor")]
+    found: dict[str, list[str]] = {}
+    for name in names:
+        words = re.findall(r"[a-z]{4,}", name.lower())
+        for word in words if len(re.findall(r"[^\W_]+", name)) > 1 else ():
+            found.setdefault(word, []).append(name)
+    alone = {word: owners[0] for word, owners in found.items() if len(owners) == 1 and word not in VAGUE | ORDINARY}
+    return {word: name for word, name in alone.items() if word not in {other.lower() for other in names}}
 
 
 def _strangers(sheet: _Sheet, elsewhere: Mapping[str, str]) -> list[tuple[str, int, int]]:
     """Names of parts that the cited facts do not have: known from other results, or said to be a channel or feature."""
-    found = [(name, *span) for name, kind in elsewhere.items() for span in _occurrences(name, kind, sheet)]
+    parts = {name: kind for name, kind in elsewhere.items() if kind != "position"}
+    found = [(name, *span) for name, kind in parts.items() for span in _occurrences(name, kind, sheet)]
     for match in CALLED.finditer(sheet.rest):
         if match["name"].lower() not in NO_NAME and not match["name"].lower().endswith(("ing", "ed")):
             found.append((match["name"], *match.span("name")))
@@ -215,6 +240,7 @@ def _place_parts(spots: list[Place], pool: Pool) -> list[Mention]:
             for known in pool.texts
             if known.part and known.fact.field == "position" and spot.words == place_words(str(known.fact.value))
         }
+        regions |= {name for name, kind in pool.parts.items() if kind == "position" and spot.words == place_words(name)}
         if regions:
             found.append(Mention(spot.start, spot.end, frozenset(regions), "place"))
     return found
