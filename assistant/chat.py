@@ -69,7 +69,7 @@ def build(workspace: Workspace, llm: str = "narrator", local_paths: bool = True)
     with gr.Blocks(title="Anomaly assistant", analytics_enabled=False, fill_width=True) as blocks:
         session = gr.State(None)  # a `Session`, made when the page opens
         kept = gr.BrowserState({"threads": []}, storage_key=f"anomaly-{name}", secret=name)
-        own("", "top", value=view("top", str(workspace.store.root)))
+        own("", "top", value=view("top", "/".join(workspace.store.root.parts[-2:])))
         with gr.Tabs(elem_id="page-tabs") as tabs:
             with gr.Tab("Findings", id="findings"):
                 parts = bench()

@@ -176,6 +176,17 @@ def test_a_conversation_is_called_by_its_first_question():
     assert kept == {"threads": [["a", "first?"]]}
 
 
+def test_after_a_stopped_answer_the_next_question_is_answered(page):
+    session = opened(page, run="R1")
+    asking = page.ask("Why is it anomalous?", session, None)
+    next(asking), next(asking)
+    asking.close()
+    _, messages, _ = page.stopped(session)
+    assert "Stopped" in messages[-1]["content"]
+    *_, last = talk(page, session, "What was flagged?")
+    assert "checked against" in last[1][-1]["content"]
+
+
 def test_an_empty_question_asks_nothing(page):
     assert talk(page, opened(page), "  ") == [(gr.skip(),) * 5]
 
