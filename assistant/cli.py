@@ -346,13 +346,17 @@ def bench(
     as_json: JsonOption = False,
 ) -> None:
     """Measure the methods on public data sets."""
-    from assistant.terminal import give, progress
+    from assistant.terminal import give, progress, say
     from detectors.bench import run_bench
 
     with progress(not as_json) as tell:
         result = run_bench(what or None, data=data, out=out, progress=tell)
     if as_json:
-        give(result)
+        return give(result)
+    for topic, told in result.items():
+        if isinstance(told, dict) and "table" in told:
+            say(f"{topic}\n{told['table']}\n")
+    return None
 
 
 # --- the door ---------------------------------------------------------------------------------------------------------

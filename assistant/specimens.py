@@ -19,6 +19,7 @@ from detectors.errors import AnomalyError
 
 GUILTY = 0.1  # share of the score from which a channel is worth repairing
 MOST_CHANNELS = 4
+EXPLANATION = "explanation.json"
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,12 @@ class Judgement:
 
     score: float
     p_value: float
+
+
+def explained(finding: Finding) -> Judgement | None:
+    """How the nearest normal version scores, if it was worked out before; needs no detector."""
+    path = finding.folder / EXPLANATION
+    return Judgement(**load_json(path)) if path.is_file() else None
 
 
 class Specimen(ABC):
@@ -90,9 +97,9 @@ class Specimen(ABC):
 
     def explain(self) -> Judgement:
         """The first repair that is normal again (else the one that scores lowest), kept, and its score; found once."""
-        path = self.finding.folder / "explanation.json"
-        if path.is_file():
-            return Judgement(**load_json(path))
+        known = explained(self.finding)
+        if known is not None:
+            return known
         best: tuple[Judgement, Any] | None = None
         for where in self.repairs():
             normal = self.repaired(where)
@@ -104,7 +111,7 @@ class Specimen(ABC):
         assert best is not None
         judgement, normal = best
         self.keep(normal)
-        keep_json(path, asdict(judgement))
+        keep_json(self.finding.folder / EXPLANATION, asdict(judgement))
         return judgement
 
     def place(self, name: str, known: Sequence[str], what: str) -> int:

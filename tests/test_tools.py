@@ -115,6 +115,19 @@ def test_an_explanation_is_worked_out_once(shop):
     assert shop.detector("R2").calls == calls
 
 
+def test_an_explanation_outlives_its_model(shop, monkeypatch):
+    def gone(*_):
+        raise AnomalyError("There is no model folder.")
+
+    shop._detectors.clear()
+    monkeypatch.setattr("assistant.pipeline.load", gone)
+    known, unknown = call(shop, "explain_finding", finding="F1"), call(shop, "explain_finding", finding="F2")
+    assert facts(known)["F1.returns_to_normal"] is True
+    assert facts(unknown)["F2/region 1.observed"] == 250.0
+    assert unknown.status == "ok"
+    assert unknown.note == "What normal would look like could not be worked out: There is no model folder."
+
+
 def test_two_findings_are_compared(shop):
     told = facts(call(shop, "compare_findings", first="F1", second="F2"))
     assert told["F1 vs F2.similarity"] > 0.9

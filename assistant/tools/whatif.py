@@ -7,8 +7,8 @@ import numpy as np
 
 from assistant.evidence import Fact, ToolResult
 from assistant.pipeline import Workspace
-from assistant.records import Run
-from assistant.specimens import Judgement, Specimen
+from assistant.records import Finding, Run
+from assistant.specimens import Judgement, Specimen, explained
 from assistant.tools import tool
 from assistant.tools._facts import change_facts, finding_facts, place_facts
 from assistant.tools.findings import picture_of
@@ -27,11 +27,12 @@ def explain_finding(workspace: Workspace, finding: str) -> ToolResult:
         finding: the finding's id such as F12.
     """
     one = workspace.store.finding(finding)
-    with workspace.lock:
-        normal = workspace.specimen(one).explain()
-    facts = [
-        *finding_facts(one),
-        *place_facts(one),
+    facts = finding_facts(one) + place_facts(one)
+    try:
+        normal = explained(one) or _explain(workspace, one)
+    except AnomalyError as error:  # what was found stays known, also where its model is gone
+        return ToolResult(facts, note=f"What normal would look like could not be worked out: {error}")
+    facts += [
         Fact(one.id, "counterfactual_score", normal.score),
         Fact(one.id, "counterfactual_p_value", normal.p_value),
         Fact(one.id, "returns_to_normal", normal.p_value > one.alpha),
@@ -39,6 +40,11 @@ def explain_finding(workspace: Workspace, finding: str) -> ToolResult:
     if one.modality != "image":
         return ToolResult(facts)
     return ToolResult(facts, pictures=[*picture_of(workspace, one), workspace.store.relative(one.folder / NORMAL)])
+
+
+def _explain(workspace: Workspace, finding: Finding) -> Judgement:
+    with workspace.lock:
+        return workspace.specimen(finding).explain()
 
 
 @tool
