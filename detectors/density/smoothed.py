@@ -54,7 +54,8 @@ class SmoothedDensity(Method):
         self.view = RankView() if self.settings["view"] == "rank" else None
         form, noise = self.settings["form"], self.settings["noise"]
         if form == "mixture":
-            self.model: Mixture | Kernel | Columns = Mixture((0.1, 1.0) if noise is None else np.atleast_1d(noise).tolist())
+            levels = (0.1, 1.0) if noise is None else np.atleast_1d(noise).tolist()
+            self.model: Mixture | Kernel | Columns = Mixture(levels)
         else:
             self.model = Kernel(0.5 if noise is None else noise) if form == "kernel" else Columns()
 

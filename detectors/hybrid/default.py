@@ -64,6 +64,7 @@ class Default(Method):
     score is the members' mean and the highest of them, added.
     Members that name the same denoiser share one fitted network. Settings: members (names to keep; all by default) and
     any setting of a learned denoiser (width, depth, train_steps, ...), which goes to the members that have one.
+    Calls a sample: those of its members.
     """
 
     name = "default"

@@ -19,6 +19,7 @@ MAX_LEVELS = 40  # categories with a dimension of their own; rarer ones share on
 UNSEEN = 3.0  # how far out a level lies that the fit never saw, in standard deviations
 WORD = 8.0  # how far out a word lies where a number belongs
 LEVEL_FLOOR = 0.2  # least deviation of an indicator: a rare level is odd, not infinitely odd
+DIAL = 2.0  # radius of the day's circle: hours that work shifts keep apart stay apart under noise
 FAR = 30.0  # standard deviations beyond the seen range after which distance counts logarithmically
 
 
@@ -130,7 +131,7 @@ class Column:
         stamps = pd.DatetimeIndex(np.where(np.isnat(moments), np.datetime64("2000-01-01"), moments))
         angle = 2 * np.pi * np.asarray(stamps.hour + stamps.minute / 60) / 24
         day = np.eye(7)[np.asarray(stamps.dayofweek)] - 1 / 7
-        return np.column_stack([np.sin(angle), np.cos(angle), day / np.sqrt(2 / 7)])
+        return np.column_stack([DIAL * np.sin(angle), DIAL * np.cos(angle), day / np.sqrt(2 / 7)])
 
     # --- dimensions to values --------------------------------------------------------------------------------------
     def decode(self, block: np.ndarray, cells: pd.Series, curve: np.ndarray) -> list[Any]:
