@@ -22,6 +22,7 @@ from detectors.noise import make_noise
 Objective = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]  # (network, x, noise, t) -> one loss an item
 Progress = Callable[[float, str], None]
 TELL_SECONDS = 0.5  # least time between two progress messages
+CHECKPOINT_SECONDS = 10.0  # what an interruption can cost at most
 
 
 def silent(fraction: float, message: str) -> None:
@@ -82,7 +83,8 @@ def train(
     optimizer = torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=1e-4)
     average = {name: value.detach().clone() for name, value in network.state_dict().items()}
     first = _resume(run, network, average, optimizer, steps)
-    began, told = time.monotonic(), 0.0
+    began = kept = time.monotonic()
+    told = 0.0
     for step in range(first, steps):
         for group in optimizer.param_groups:
             group["lr"] = lr * _warm_cosine(step, steps)
@@ -109,8 +111,9 @@ def train(
             told = time.monotonic()
             rate = (told - began) / (step + 1 - first)
             run.progress(step / steps, f"{message}: step {step + 1} of {steps}, {rate * (steps - step - 1):.0f} s left")
-        if run.checkpoint and (step + 1) % 100 == 0:
+        if run.checkpoint and time.monotonic() - kept > CHECKPOINT_SECONDS:
             _checkpoint(run, network, average, optimizer, step + 1)
+            kept = time.monotonic()
     network.load_state_dict(average)
     network.eval()
     run.progress(1.0, message)

@@ -39,20 +39,17 @@ def test_the_same_seed_trains_the_same_network():
     assert all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
 
 
-def test_an_interrupted_run_goes_on_and_ends_the_same(tmp_path):
+def test_an_interrupted_run_goes_on_and_ends_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr("detectors.training.TELL_SECONDS", 0.0)
+    monkeypatch.setattr("detectors.training.CHECKPOINT_SECONDS", 0.0)
+
     def stop(fraction, message):
         if fraction >= 0.6:
             raise KeyboardInterrupt
 
-    import detectors.training as training
-
-    whole = fitted(tmp_path / "whole")
-    tell, training.TELL_SECONDS = training.TELL_SECONDS, 0.0
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            fitted(tmp_path / "cut", stop)
-    finally:
-        training.TELL_SECONDS = tell
+    whole = fitted()
+    with pytest.raises(KeyboardInterrupt):
+        fitted(tmp_path / "cut", stop)
     seen = []
     resumed = fitted(tmp_path / "cut", lambda fraction, message: seen.append(fraction))
     assert min(seen) >= 0.5
