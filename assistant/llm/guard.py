@@ -13,8 +13,7 @@ import logging
 import re
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -64,7 +63,6 @@ class Turn:
     done: dict[str, str] = field(default_factory=dict)  # call -> evidence id or what came of it
     drafts: list[str] = field(default_factory=list)
     verdict: Verdict | None = None
-    tokens: Counter[str] = field(default_factory=Counter)
 
 
 # --- asking the model ---------------------------------------------------------------------------------------------
@@ -88,9 +86,6 @@ class Steady(AgentMiddleware[Any, Turn]):
     def _mended(self, message: Any, request: ModelRequest[Turn], known: list[str], turn: Turn) -> Any:
         if not isinstance(message, AIMessage):
             return message
-        if message.usage_metadata:
-            used = message.usage_metadata
-            turn.tokens.update(input_tokens=used["input_tokens"], output_tokens=used["output_tokens"])
         text = without_thoughts(message.text)
         if message.tool_calls or not request.tools:
             return message.model_copy(update={"content": text})
@@ -236,26 +231,22 @@ class Checking(AgentMiddleware[Any, Turn]):
     def after_model(self, state: Any, runtime: Any) -> dict[str, Any] | None:
         turn: Turn = runtime.context
         message = state["messages"][-1]
-        if not isinstance(message, AIMessage):  # calls over the limit were answered already
-            message = next((m for m in reversed(state["messages"]) if isinstance(m, AIMessage)), message)
-            return self._given_up(turn) if turn.steps_left <= 0 else None
-        if message.tool_calls:
-            return self._given_up(turn) if turn.steps_left <= 0 else None
+        if not isinstance(message, AIMessage) or message.tool_calls:  # calls to be made, or refused over the limit
+            if turn.steps_left <= 0:
+                raise UnusableError("it went on calling tools and came to no answer")
+            return None
         if reason := unreadable(message.text):
             return self._again(
                 turn, prompts.render("nudge", reason=reason, tools=_tool_names(turn)), reason, message.text
             )
         verdict = turn.verifier.verify(message.text, turn.evidence, turn.question).recited()
         if not verdict.ok:
-            turn.verdict = (
-                verdict if turn.verdict is None or verdict.supported >= turn.verdict.supported else turn.verdict
-            )
+            if turn.verdict is None or verdict.supported >= turn.verdict.supported:
+                turn.verdict = verdict
             if self._may_retry(turn, message.text):
                 turn.drafts.append(message.text)
-                return {
-                    "messages": [_aside(prompts.render("correction", problems=list(verdict.problems)))],
-                    "jump_to": "model",
-                }
+                told = _aside(prompts.render("correction", problems=list(verdict.problems)))
+                return {"messages": [told], "jump_to": "model"}
             verdict = turn.verdict
         return self._accept(turn, verdict, message)
 
@@ -263,11 +254,8 @@ class Checking(AgentMiddleware[Any, Turn]):
         if verdict.problems and not verdict.supported and turn.patient:
             raise UnusableError("nothing that it claimed matched the evidence")
         turn.verdict = verdict
-        return {
-            "messages": [
-                message.model_copy(update={"content": verdict.text, "tool_calls": [], "invalid_tool_calls": []})
-            ]
-        }
+        kept = message.model_copy(update={"content": verdict.text, "tool_calls": [], "invalid_tool_calls": []})
+        return {"messages": [kept]}
 
     def _may_retry(self, turn: Turn, draft: str) -> bool:
         return turn.patient and len(turn.drafts) < RETRIES and turn.steps_left > 0 and draft not in turn.drafts
@@ -277,9 +265,6 @@ class Checking(AgentMiddleware[Any, Turn]):
             raise UnusableError(reason)
         turn.drafts.append(draft)
         return {"messages": [_aside(text)], "jump_to": "model"}
-
-    def _given_up(self, turn: Turn) -> dict[str, Any] | None:
-        raise UnusableError("it went on calling tools and came to no answer")
 
 
 def unreadable(text: str) -> str:
@@ -291,7 +276,9 @@ def unreadable(text: str) -> str:
     words = re.findall(r"[^\W\d_]+", text.lower())
     if not words or "\ufffd" in text:
         return "it wrote no words"
-    prose = [line for line in text.splitlines() if not re.match(r"\s*(?:[-*•|]|\d+[.)])", line)]  # lists do repeat words
+    prose = [
+        line for line in text.splitlines() if not re.match(r"\s*(?:[-*•|]|\d+[.)])", line)
+    ]  # lists do repeat words
     words = re.findall(r"[^\W\d_]+", " ".join(prose).lower())
     if len(words) >= 12 and len(set(words)) < 0.3 * len(words):
         return "it repeated itself"
@@ -324,12 +311,9 @@ def _aside(text: str) -> HumanMessage:
 
 
 def _tool_names(turn: Turn) -> list[str]:
-    return list(Counter(step.tool for step in turn.steps)) or [
+    return list(dict.fromkeys(step.tool for step in turn.steps)) or [
         "overview",
         "list_findings",
         "explain_finding",
         "read_guide",
     ]
-
-
-Context = Mapping[str, Any]

@@ -39,7 +39,8 @@ CUES = {  # words without which a fact with this role is not what the sentence s
 
 _SUPPOSING = re.compile(
     r"\b(?:after (?:an?|the|full|complete|this|that|its)?\s?(?:\w+\s)?(?:repairs?|repairing|change|correction)"
-    r"|(?:repaired|mended|normal|corrected) version|(?:once|if|when|with|had) [^,;]{1,40}?\b(?:is|are|was|were|been)?\s?"
+    r"|(?:repaired|mended|normal|corrected) version"
+    r"|(?:once|if|when|with|had) [^,;]{1,40}?\b(?:is|are|was|were|been)?\s?"
     r"(?:put right|repaired|fixed|replaced|corrected|restored|mended|left out|dropped|ignored|removed)"
     r"|(?:leaving out|dropping|ignoring|removing|without) (?!\w+ing\b)[^,;]{1,30})",
     re.I,
