@@ -5,7 +5,7 @@ Knows tools, evidence and records; not files, templates or formats. Pictures are
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -23,6 +23,7 @@ from detectors.errors import AnomalyError
 DETAILED = 20  # findings with pictures and tables
 LISTED = 200  # findings in the list
 SIMILAR = 5
+ALIKE = 0.5  # cosine from which a finding is listed as similar
 TOLD = (
     "n_fit", "n_calibration", "contamination", "seed", "settings", "members", "channels", "features", "size",
     "window", "threshold", "relabelled", "notes", "fit_seconds", "device", "versions", "data_hash", "model_hash",
@@ -147,7 +148,7 @@ def subject(
     if incident is not None:
         kept = store.incident(incident)
         made = ledger.call("summarise_incident", incident=kept.id)
-        opening = [Sentence(said, made.id) for said in [made.note] if said]
+        opening = [Sentence(said, made.id) for said in (incident_sentence(made, kept.id), made.note) if said]
         return f"Incident {kept.id}: {kept.title}", kept.note, list(kept.findings), opening
     if findings:
         found = [store.finding(name) for name in dict.fromkeys(findings)]
@@ -164,6 +165,13 @@ def subject(
     )
 
 
+def incident_sentence(made: Evidence, incident: str) -> str:
+    """How many findings, from when to when, and the worst of them."""
+    told = {key: number_of(made, incident, key) for key in ("findings", "first_time", "last_time", "most_anomalous")}
+    text = f"{told['findings']} findings from {told['first_time']} to {told['last_time']}; the most anomalous is "
+    return text + f"{told['most_anomalous']}, with a p-value of {number_of(made, incident, 'lowest_p_value')}."
+
+
 # --- one finding --------------------------------------------------------------------------------------------------
 
 
@@ -175,7 +183,7 @@ def listed_item(ledger: Ledger, finding: Finding) -> Item:
         title=title(finding),
         when=when(finding.time)[:16],
         where=place(finding),
-        p_value=number_of(described, finding.id, "p_value"),
+        p_value=("≈ " if finding.extrapolated else "") + number_of(described, finding.id, "p_value"),
         state=finding.state,
         described=described.id,
     )
@@ -193,7 +201,10 @@ def detailed_item(ledger: Ledger, finding: Finding) -> Item:
     item.tables = tables(finding, described, explained)
     item.pictures = pictures(ledger, finding, explained)
     similar = ledger.call("find_similar", finding=finding.id, limit=SIMILAR)
-    item.tables += similar_cases(ledger.workspace, finding, similar)
+    alike = similar_cases(ledger.workspace, finding, similar)
+    item.tables += alike
+    if not alike:
+        item.sentences.append(Sentence("No other finding of this model looks much like it.", similar.id))
     return item
 
 
@@ -216,7 +227,8 @@ def strip(finding: Finding, described: Evidence) -> list[dict[str, str]]:
 def sentences(finding: Finding, described: Evidence, explained: Evidence) -> list[Sentence]:
     """What, how sure, and what would be normal."""
     p, alpha = number_of(described, finding.id, "p_value"), number_of(described, finding.id, "alpha")
-    said = [Sentence(f"{finding.sample} was flagged: its p-value is {p}, at most alpha {alpha}.", described.id)]
+    what = f"The event of {title(finding)}" if finding.modality == "series" else finding.sample
+    said = [Sentence(f"{what} was flagged: its p-value is {p}, at most alpha {alpha}.", described.id)]
     if finding.extrapolated:
         said.append(
             Sentence("No calibration sample is as unusual; the p-value was read off the fitted tail.", described.id)
@@ -265,17 +277,17 @@ def spot_row(evidence: Evidence, subject_: str, fields: tuple[str, ...]) -> dict
     cells = [subject_.partition("/")[2], *(number_of(evidence, subject_, key) for key in fields)]
     share = value_of(evidence, subject_, "share")
     width = f"{min(100.0, max(0.0, float(share))):.1f}" if isinstance(share, int | float) else "0"
-    return {"cells": [*cells, number_of(evidence, subject_, "share")], "bar": len(cells), "width": width}
+    told = f"{share:.1f} %" if isinstance(share, int | float) else "–"
+    return {"cells": [*cells, told], "bar": len(cells), "width": width}
 
 
 def similar_cases(workspace: Workspace, finding: Finding, similar: Evidence) -> list[Table]:
-    """Earlier findings that look alike."""
+    """Findings that look alike; those with little in common are left out."""
     rows = []
     for fact in similar.facts:
-        other = next(
-            (name for name in fact.subject.replace("/", " ").split() if name[0] == "F" and name != finding.id), None
-        )
-        if fact.field != "similarity" or other is None:
+        other = next((name for name in fact.subject.split() if name[0] == "F" and name != finding.id), None)
+        alike = isinstance(fact.value, float) and fact.value >= ALIKE
+        if fact.field != "similarity" or other is None or not alike:
             continue
         known = workspace.store.finding(other)
         cells = [other, title(known), place(known), format_number(known.p_value), known.state, shown(fact)]
@@ -332,8 +344,8 @@ def measured(ledger: Ledger, run: Run) -> dict[str, Any]:
 
 def flat(value: Any) -> str:
     """A setting in one line."""
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {flat(item)}" for key, item in value.items())
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {told}" for key, item in value.items() if (told := flat(item)))
     if isinstance(value, list | tuple):
         return ", ".join(flat(item) for item in value[:40]) + (
             f" and {len(value) - 40} more" if len(value) > 40 else ""
