@@ -183,9 +183,9 @@ class TimeNet(nn.Module):
             layers += [nn.Conv2d(half, outputs, 1)]
         elif len(shape) == 2:
             layers = [
-                nn.Conv1d(shape[0], half, 5, padding=2),
+                nn.Conv1d(shape[0], half, 5, stride=4, padding=2),
                 nn.SiLU(),
-                nn.Conv1d(half, half, 5, padding=2),
+                nn.Conv1d(half, half, 3, padding=1),
                 nn.SiLU(),
             ]
             layers += [nn.AdaptiveAvgPool1d(4), nn.Flatten(), nn.Linear(4 * half, width), nn.SiLU()]
