@@ -9,7 +9,7 @@ from conftest import tiny_picture
 from PIL import Image
 
 from detectors import AnomalyError, load_detector, make_detector
-from detectors.modalities.image import _from_cells, _to_cells
+from detectors.modalities.image import _to_cells
 from detectors.repair import mend
 
 
@@ -42,11 +42,10 @@ def tiny_backbone(tmp_path_factory):
     return folder
 
 
-def test_cells_of_pixels_are_an_orthonormal_view_of_the_picture():
+def test_cells_of_pixels_keep_the_energy_of_the_picture():
     picture = torch.rand(2, 3, 16, 24)
     cells = _to_cells(picture)
     assert cells.shape == (2, 48, 4, 6)
-    assert torch.allclose(_from_cells(cells), picture, atol=1e-5)
     assert cells.square().sum() == pytest.approx(float(picture.square().sum()), rel=1e-5)
 
 

@@ -32,7 +32,7 @@ PATCH = 4  # pixel space: a cell is 4x4 pixels in the cosine basis, so a cell's 
 SMALLEST = 8  # pixels a side
 CACHED = 256  # encoded pictures kept with opened samples
 LEARN_FROM = 120  # pictures that the feature basis is learned from
-GALLERY = 64  # normals kept as pictures, for counterfactuals in feature space
+GALLERY = 64  # normals kept as pictures, for counterfactuals
 COLOUR_TOLERANCE = 12  # grey pictures saved as colour JPEG differ by less between channels
 
 
@@ -70,7 +70,7 @@ class ImageModality(Modality):
 
     center: Tensor  # (channel,) of raw features
     basis: Tensor  # (channel, component), scaled to about unit variance
-    gallery: Tensor  # (m, h, w[, 3]) uint8 normals at model size
+    gallery: Tensor  # (m, h, w[, 3]) uint8 normals, at most 256 x 256 pixels in area
     gallery_x: Tensor  # (m, component, h', w') their encodings
 
     def __init__(self, **settings: Any) -> None:
@@ -118,6 +118,10 @@ class ImageModality(Modality):
 
     def _seen(self, items: Items, row: int) -> np.ndarray:
         """The picture at model size, with the colours of the fit: (h, w, 1 or 3) uint8."""
+        return _resized(self._coloured(items, row), self.size).reshape(*self.size, -1)
+
+    def _coloured(self, items: Items, row: int) -> np.ndarray:
+        """The picture with the colours of the fit: (h, w) or (h, w, 3) uint8."""
         picture = self.picture(items, row)
         if picture.ndim == 3 and not self.colour:
             if _spread(picture) > COLOUR_TOLERANCE:
@@ -128,7 +132,7 @@ class ImageModality(Modality):
             picture = np.asarray(Image.fromarray(picture).convert("L"))
         if picture.ndim == 2 and self.colour:
             picture = np.repeat(picture[..., None], 3, axis=2)
-        return _resized(picture, self.size).reshape(*self.size, -1)
+        return picture
 
     def split(self, items: Items, generator: torch.Generator) -> tuple[list[int], list[int]]:
         """A fifth, at least 20 of 40: below 20 held-out pictures no p-value goes under 1 / (m + 1)."""
@@ -204,13 +208,14 @@ class ImageModality(Modality):
         self.aligned = len(rows) >= 16 and explained > 0.1 + 2 * chance
 
     def _fill_gallery(self, items: Items, rows: Sequence[int]) -> None:
-        if self.backbone is None:
-            return
         chosen = rows[:: -(-len(rows) // GALLERY)]
-        pictures = np.stack([self._seen(items, r) for r in chosen])
-        self.learn(gallery=torch.from_numpy(pictures))
+        height, width = self.size
+        native = float(np.median([(h * w) ** 0.5 for h, w in (items.data.sizes[r] for r in chosen)]))
+        zoom = min(native, 256) / (height * width) ** 0.5
+        size = (round(height * zoom), round(width * zoom))
+        pictures = np.stack([_resized(self._coloured(items, r), size) for r in chosen])
         encoded = [self.encode(items, chosen[i : i + self.batch_size]) for i in range(0, len(chosen), self.batch_size)]
-        self.learn(gallery_x=torch.cat(encoded).half())
+        self.learn(gallery=torch.from_numpy(pictures), gallery_x=torch.cat(encoded).half())
 
     @property
     def space(self) -> Space:
@@ -298,8 +303,8 @@ class ImageModality(Modality):
                 )
 
     def decode(self, batches: Iterable[Tensor], items: Items, where: Any) -> list[np.ndarray]:
-        """Mended pictures: feature space takes the pixels of the remembered normal that is nearest, inside the masks,
-        to what the diffusion model expects there; pixel space has the pixels themselves."""
+        """Mended pictures: inside the masks they take the pixels of the remembered normal nearest to what the
+        diffusion model expects there. (Decoded cells would be blurred; a normal's own pixels are sharp and real.)"""
         mended = []
         for row, x in enumerate(x for batch in batches for x in batch.float()):
             mask = np.asarray(where[row], bool)
@@ -307,7 +312,7 @@ class ImageModality(Modality):
             if not mask.any():
                 mended.append(picture.copy())
                 continue
-            content = self._pixels(x, _cells_touched(mask, self.space.shape[1:]))
+            content = self._nearest(x, _cells_touched(mask, self.space.shape[1:]))
             content = _resized(content, mask.shape)
             if picture.ndim == 2 and content.ndim == 3:
                 content = content.mean(2).round().astype(np.uint8)
@@ -316,14 +321,11 @@ class ImageModality(Modality):
             mended.append(mend(picture, content, mask))
         return mended
 
-    def _pixels(self, x: Tensor, hole: Tensor) -> np.ndarray:
-        """x (component, h', w') as a uint8 picture at model size."""
-        if self.backbone is not None:
-            distance = ((self.gallery_x.float() - x) ** 2 * hole).flatten(1).sum(1)
-            return self.gallery[int(distance.argmin())].numpy().squeeze()
-        cells = torch.einsum("dhw,cd->chw", x, torch.linalg.pinv(self.basis).T) + self.center.view(-1, 1, 1)
-        picture = _from_cells(cells[None])[0].clamp(0, 1) * 255
-        return picture.permute(1, 2, 0).round().byte().numpy().squeeze()
+    def _nearest(self, x: Tensor, hole: Tensor) -> np.ndarray:
+        """The remembered normal nearest to x (component, h', w') in the hole and the cells around it."""
+        around = F.max_pool2d(hole[None].float(), 3, 1, 1)[0]
+        distance = ((self.gallery_x.float() - x) ** 2 * around).flatten(1).sum(1)
+        return self.gallery[int(distance.argmin())].numpy()
 
     def describe(self, event: Event, items: Items, expected: Any) -> tuple[tuple[Part, ...], np.ndarray]:
         """Regions as parts, in mean grey levels 0..255; the signature tells how odd cells look, and where."""
@@ -437,11 +439,3 @@ def _to_cells(pictures: Tensor) -> Tensor:
     blocks = pictures.view(n, c, h // PATCH, PATCH, w // PATCH, PATCH)
     waves = torch.einsum("ncapbq,kp,lq->ncklab", blocks, _cosines(), _cosines())
     return waves.reshape(n, c * PATCH * PATCH, h // PATCH, w // PATCH)
-
-
-def _from_cells(cells: Tensor) -> Tensor:
-    """The inverse of `_to_cells`."""
-    n, d, a, b = cells.shape
-    waves = cells.view(n, d // PATCH**2, PATCH, PATCH, a, b)
-    blocks = torch.einsum("ncklab,kp,lq->ncapbq", waves, _cosines(), _cosines())
-    return blocks.reshape(n, d // PATCH**2, a * PATCH, b * PATCH)
