@@ -24,7 +24,7 @@ from assistant.demo.parts import Defect, draw_part
 Progress = Callable[[float, str], None]  # progress(fraction 0..1, what is being done)
 
 N_PARTS = 120  # normal photographs
-N_ORDERS, N_TEST_ORDERS = 2500, 300
+N_ORDERS, N_TEST_ORDERS = 4000, 300
 DAYS = 5
 FIRST_DAY, TEST_DAY = "2024-03-04", "2024-03-11"  # Mondays
 
