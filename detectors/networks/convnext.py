@@ -22,8 +22,11 @@ class ConvNeXt(nn.Module):
         self.time = TimeEmbedding(width)
         self.blocks = nn.ModuleList(
             nn.Sequential(
-                nn.Conv2d(width, width, 5, padding=2, groups=width), nn.GroupNorm(1, width),
-                nn.Conv2d(width, 3 * width, 1), nn.GELU(), nn.Conv2d(3 * width, width, 1),
+                nn.Conv2d(width, width, 5, padding=2, groups=width),
+                nn.GroupNorm(1, width),
+                nn.Conv2d(width, 3 * width, 1),
+                nn.GELU(),
+                nn.Conv2d(3 * width, width, 1),
             )
             for _ in range(depth)
         )
