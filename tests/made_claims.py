@@ -296,7 +296,7 @@ def _regions(rng: random.Random, a: Picture, b: Picture, one: dict, two: dict, o
         )
         yield f"{name.capitalize()} is {first['width']} mm wide [{e}].", False, "wrong unit"
         yield (
-            f"{name.capitalize()} of {a.id} begins {second['left'] + 1} px from the left [{e}].",
+            f"{name.capitalize()} of {a.id} begins {second['left'] + 2} px from the left [{e}].",
             False,
             "invented edge",
         )

@@ -172,7 +172,7 @@ def _leads(scene: Scene, mention: Mention, position: int) -> bool:
 
 def _touches(scene: Scene, end: int, start: int) -> bool:
     """Whether a field right after a number belongs to it: "61 % of the score", "a 0.0004 p-value"."""
-    return re.fullmatch(r"[\s-]*(?:(?:of|in|from|below|the|its|total)\s)*", scene.text[end:start]) is not None
+    return re.fullmatch(r"[\s-]*(?:(?:of|in|from|below the|the|its|total)\s)*", scene.text[end:start]) is not None
 
 
 def _trails(scene: Scene, end: int, start: int) -> bool:

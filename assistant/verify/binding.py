@@ -76,7 +76,10 @@ class Binder:
         if self.following.holds(number, scope, nouns):
             return ""
         near = []
+        compares = scope.field is None and self.following.is_difference(number)
         for known in self.pool.numbers:
+            if compares and not known.words & {"difference", "deviation", "change", "gap"}:
+                continue
             if (
                 number.kind not in ("times", "fraction")
                 and matches(number, known)

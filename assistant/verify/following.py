@@ -60,6 +60,12 @@ class Following:
         before = re.search(r"([A-Za-z]{3,})[\s#-]*$", self.scene.text[: number.start])
         return before is not None and not number.unit and self.pool.says(f"{before[1]} {number.text}")
 
+    def is_difference(self, number: Number) -> bool:
+        """ "72 grey levels higher than": a number that can be nothing else."""
+        return (
+            re.match(rf"\s+(?:[a-z]+\s){{0,2}}?(?:{_MORE}|{_LESS})\sthan\b", self.scene.text[number.end :]) is not None
+        )
+
     def _counted(self, number: Number, nouns: list[str], scope: Scope) -> bool:
         """Whether a count equals a count fact, or the number of things that the evidence or the sentence names."""
         n = int(number.value)
@@ -204,6 +210,8 @@ class Following:
             same_owner = one.bases == two.bases and one.part == two.part
             if same_owner and one.tail == two.tail:
                 axis = next((a for a in ("seen", "time", "edge") if one.roles.get(a) != two.roles.get(a)), "")
+                if axis == "edge" and not {"start", "end"} & one.words:  # the sides of a box make its size
+                    continue
                 if axis and (one.roles.get(axis), two.roles.get(axis)) in (
                     ("observed", "expected"), (None, "expected"), ("after", "before"), ("after", None),
                     ("end", "start"),
