@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 GRID = 512  # points of a column's density
+STARTS = 2  # mixtures that are averaged
 KNOTS = 256  # points of a column's curve from values to normal scores
 
 
@@ -31,7 +32,8 @@ class Mixture(Learned):
     """Gaussian components by expectation maximisation; their covariances are widened by each of the noise variances.
 
     Score: the mean over noise levels (no level suits all anomalies). How many components: 1, a quarter of or all of
-    those allowed, whichever makes held-out normals likeliest.
+    those allowed, whichever makes held-out normals likeliest. Fits from two starts are averaged: one alone is a matter
+    of luck where rows are few.
     """
 
     means: Tensor  # (k, d)
@@ -51,10 +53,10 @@ class Mixture(Learned):
         if len(counts) > 1:
             likely = [self._score_at(*self._widened(_em(rest, count, seed), 0), held) for count in counts]
             counts = [counts[int(np.argmax(likely))]]
-        model = _em(rows, counts[0], seed)
-        wide = [self._widened(model, level) for level in range(len(self.noise))]
-        precisions, peaks = (torch.stack([w[part] for w in wide]) for part in (1, 2))
-        self.learn(means=wide[0][0], precisions=precisions, peaks=peaks)
+        models = [_em(rows, counts[0], seed + start) for start in range(STARTS if counts[0] > 1 else 1)]
+        wide = [[self._widened(model, level) for model in models] for level in range(len(self.noise))]
+        means, precisions, peaks = ([torch.cat([m[part] for m in ms]) for ms in wide] for part in range(3))
+        self.learn(means=means[0], precisions=torch.stack(precisions), peaks=torch.stack(peaks))
 
     def _widened(self, model: Any, level: int) -> tuple[Tensor, Tensor, Tensor]:
         """(means, precisions, peaks) of the fitted components under one noise level."""

@@ -47,9 +47,8 @@ RECIPES: dict[str, tuple[Member, ...]] = {
     ),
     "table": (
         Member("mixture", "smoothed_density"),
-        Member("network", "multi_start", 1.0, {"times": (300, 500, 700)}),
+        Member("network", "multi_start", 1.0, {"times": (300, 500)}),
         Member("kernel", "smoothed_density", 1.0, {"form": "kernel"}),
-        Member("mixture_ranks", "smoothed_density", 1.0, {"view": "rank"}),
         Member("kernel_ranks", "smoothed_density", 1.0, {"form": "kernel", "view": "rank"}),
         Member("columns", "smoothed_density", 1.0, {"form": "columns"}),
     ),
