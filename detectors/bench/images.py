@@ -18,15 +18,12 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from detectors.data import open_image
 from detectors.detector import make_detector
 from detectors.errors import AnomalyError
 from detectors.metrics import auroc, pixel_metrics
-from detectors.networks.backbone import Backbone, load_backbone
+from detectors.modalities.image import ImageModality
 
 SETS = {"transistor": "img_mvtec_transistor", "kolektor": "img_kolektorsdd", "tile": "img_magnetic_tile"}
-SIDE = 256  # the baselines' input, square as in their papers
-BANK = 20_000  # cells that the nearest-neighbour baseline remembers
 
 
 @dataclass(frozen=True)
@@ -105,24 +102,18 @@ def padim(train: Tensor, test: Tensor, seed: int) -> Tensor:
 
 
 def patch_knn(train: Tensor, test: Tensor, seed: int) -> Tensor:
-    """Distance to the nearest of BANK remembered cells (PatchCore, Roth et al. 2022, with a random bank)."""
-    cells = train.permute(0, 2, 3, 1).reshape(-1, train.shape[1])
-    bank = cells[torch.randperm(len(cells), generator=torch.Generator().manual_seed(seed))[:BANK]]
-    queries = test.permute(0, 2, 3, 1).reshape(len(test), -1, test.shape[1])
-    nearest = torch.stack([torch.cdist(q, bank).min(1).values for q in queries])
-    return nearest.view(len(test), *test.shape[2:])
+    """Distance to the nearest cell of any normal within one cell of its place (after PatchCore, Roth et al. 2022)."""
+    height, width = test.shape[2:]
+    padded = F.pad(train, (1, 1, 1, 1), mode="replicate")
+    maps = torch.empty(len(test), height, width)
+    for row in range(height):
+        for column in range(width):
+            bank = padded[:, :, row : row + 3, column : column + 3].permute(0, 2, 3, 1).reshape(-1, train.shape[1])
+            maps[:, row, column] = torch.cdist(test[:, :, row, column], bank).min(1).values
+    return maps
 
 
 BASELINES: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {"padim": padim, "patch-knn": patch_knn}
-
-
-def _features(backbone: Backbone, paths: Sequence[Path]) -> Tensor:
-    """(n, channel, h, w) of square inputs."""
-    out = []
-    for path in paths:
-        picture = Image.fromarray(open_image(path)).convert("RGB").resize((SIDE, SIDE), Image.Resampling.BICUBIC)
-        out.append(backbone(torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 255))
-    return torch.cat(out)
 
 
 # --- the measurement ----------------------------------------------------------------------------------------------
@@ -156,23 +147,19 @@ def measure(
 
 
 def _baseline_rows(case: Case, name: str | Path, baselines: Sequence[str], seeds: Sequence[int]) -> list[Row]:
-    backbone = load_backbone(str(name))
-    backbone.choose_layers(SIDE, SIDE)
-    train, test = _features(backbone, case.train), _features(backbone, case.test)
+    modality = ImageModality(backbone=name)  # the same sizes, layers and cells as the detectors
+    train, test = modality.open(list(case.train)), modality.open(list(case.test))
+    modality.prepare(train, range(len(train)))
+    normal, new = (torch.cat([modality.features(i, [r]) for r in range(len(i))]) for i in (train, test))
     rows = []
     for baseline in baselines:
-        for seed in seeds if baseline == "patch-knn" else seeds[:1]:
+        for seed in seeds[:1]:  # neither has any randomness
             began = time.perf_counter()
-            cells = BASELINES[baseline](train, test, seed)
+            cells = BASELINES[baseline](normal, new, seed)
             scores = cells.flatten(1).topk(5).values.mean(1).numpy()
-            maps = [_enlarged(m, path) for m, path in zip(cells, case.test, strict=True)]
+            maps = modality.full_maps(cells.numpy(), test)
             rows.append(_row(case, baseline, seed, scores, maps, time.perf_counter() - began, 0.0))
     return rows
-
-
-def _enlarged(cells: Tensor, path: Path) -> np.ndarray:
-    size = open_image(path).shape[:2]
-    return F.interpolate(cells[None, None], size=size, mode="bilinear", align_corners=False)[0, 0].numpy()
 
 
 def _detector_rows(case: Case, method: str, backbone: str | Path | None, seed: int) -> list[Row]:

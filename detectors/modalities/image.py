@@ -141,23 +141,25 @@ class ImageModality(Modality):
         return sorted(order[held:]), sorted(order[:held])
 
     def fit(self, items: Items, rows: Sequence[int], run: Run) -> None:
+        rows = list(rows)
+        self.prepare(items, rows)
+        self._learn_basis(items, rows, run)
+        self._judge_alignment(items, rows)
+        self._fill_gallery(items, rows)
+        run.progress(1.0, "learning the features")
+
+    def prepare(self, items: Items, rows: Sequence[int]) -> None:
+        """Settle colour, input size and backbone for these normals; then `features` can be asked for."""
         data: Pictures = items.data
         data.cache.clear()
-        rows = list(rows)
-        self.colour = any(
-            (p := self.picture(items, r)).ndim == 3 and _spread(p) > COLOUR_TOLERANCE
-            for r in rows[:: len(rows) // 20 + 1]
-        )
+        some = (self.picture(items, r) for r in rows[:: len(rows) // 20 + 1])
+        self.colour = any(_spread(picture) > COLOUR_TOLERANCE for picture in some)
         name = self.settings["backbone"]
         self.backbone = load_backbone(str(name)) if name is not None else None
         self.size = self._choose_size([data.sizes[r] for r in rows])
         if self.backbone is not None:
             self.backbone.layers = list(self.settings["layers"] or [])
             self.backbone.choose_layers(*self.size)
-        self._learn_basis(items, rows, run)
-        self._judge_alignment(items, rows)
-        self._fill_gallery(items, rows)
-        run.progress(1.0, "learning the features")
 
     def _choose_size(self, sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
         """(h, w) of the usual aspect and the wanted area, in whole cells; small pictures are not blown up for it."""
@@ -176,7 +178,7 @@ class ImageModality(Modality):
         square: Any = 0.0
         count = 0
         for first in range(0, len(chosen), self.batch_size):
-            raw = self._raw(items, chosen[first : first + self.batch_size])
+            raw = self.features(items, chosen[first : first + self.batch_size])
             points = raw.permute(0, 2, 3, 1).reshape(-1, raw.shape[1]).double()
             total, square, count = total + points.sum(0), square + points.T @ points, count + len(points)
             run.progress(0.9 * first / len(chosen), "learning the features")
@@ -223,7 +225,7 @@ class ImageModality(Modality):
         grid = self.backbone.grid(height, width) if self.backbone is not None else (height // PATCH, width // PATCH)
         return Space("image", (self.basis.shape[1], *grid), self.aligned)
 
-    def _raw(self, items: Items, rows: Sequence[int]) -> Tensor:
+    def features(self, items: Items, rows: Sequence[int]) -> Tensor:
         """Features before the change of basis: (len(rows), channel, h', w')."""
         seen = torch.from_numpy(np.stack([self._seen(items, r) for r in rows])).permute(0, 3, 1, 2)
         pictures = seen.float() / 255
@@ -237,7 +239,7 @@ class ImageModality(Modality):
         missing = [r for r in rows if r not in data.cache]
         fresh: dict[int, Tensor] = {}
         if missing:
-            raw = self._raw(items, missing) - self.center.cpu().view(1, -1, 1, 1)
+            raw = self.features(items, missing) - self.center.cpu().view(1, -1, 1, 1)
             x = torch.einsum("nchw,cd->ndhw", raw, self.basis.cpu()).contiguous()
             fresh = dict(zip(missing, x, strict=True))
         out = torch.stack([fresh[r] if r in fresh else data.cache[r] for r in rows])
