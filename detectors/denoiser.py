@@ -150,11 +150,25 @@ class GaussianDenoiser(Denoiser):
         covariance = centred.transpose(1, 2) @ centred / max(1, points.shape[1] - 1)
         size = covariance.shape[-1]
         floor = self.shrinkage * covariance.diagonal(dim1=1, dim2=2).mean(1)[:, None, None] + 1e-6
-        values, vectors = torch.linalg.eigh(covariance + floor * torch.eye(size))
+        self._learn(mean, covariance + floor * torch.eye(size, device=x.device))
+        run.progress(1.0, "closed-form denoiser")
+
+    def absorb(self, x: Tensor, seen: int) -> None:
+        """Take further normal items in, as if they had been among the `seen` items of the fit."""
+        points = self.points(x.float())
+        share = len(x) / (len(x) + seen)
+        mean = points.mean(1, keepdim=True)
+        centred, moved = points - mean, mean - self.mean
+        own = self.vectors * self.values[:, None] @ self.vectors.transpose(1, 2)
+        new = centred.transpose(1, 2) @ centred / points.shape[1]
+        between = share * (1 - share) * moved.transpose(1, 2) @ moved
+        self._learn(self.mean + share * moved, (1 - share) * own + share * new + between)
+
+    def _learn(self, mean: Tensor, covariance: Tensor) -> None:
+        values, vectors = torch.linalg.eigh(covariance)
         self.register_buffer("mean", mean)
         self.register_buffer("values", values.clamp_min(1e-8))
         self.register_buffer("vectors", vectors.contiguous())  # as a saved one lies: sums round the same
-        run.progress(1.0, "closed-form denoiser")
 
     def x0(self, x_t: Tensor, t: Tensor) -> Tensor:
         alpha, sigma = (level.view(-1) for level in self.diffusion.at(t, x_t))

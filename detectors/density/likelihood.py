@@ -44,6 +44,15 @@ class Likelihood(DenoisingMethod):
         points = len(x) if self.space.aligned else x.numel() // x.shape[1]
         known = min(max(25 * points / x.shape[1], 10.0), 100.0)
         self.learn(end=torch.tensor(float(self.settings["snr"] or known)))
+        self._seen = len(x)
+
+    def absorb(self, x: Tensor) -> None:
+        """The Gaussian takes the held-out normals in, where there were enough before that scores hardly move."""
+        own = self.own if "own" in self._modules else None
+        gaussian = own.gaussian if isinstance(own, CorrectedDenoiser) else own
+        enough = not self.space.aligned or self._seen >= self.space.shape[0]
+        if isinstance(gaussian, GaussianDenoiser) and enough:
+            gaussian.absorb(x, self._seen)
 
     @property
     def closed_form(self) -> GaussianDenoiser | None:
