@@ -121,8 +121,8 @@ class Default(Method):
             if maps.ndim == 2:
                 self.learn(**{f"scale_{name}": row_scale(maps)})
                 continue
-            # pictures: members have judged a place against its own normals already; doing so again would only add noise
-            mean, std = (maps.mean(), maps.std()) if maps.ndim == 4 else normal_scale(maps, self.space)
+            # pictures, windows: members have judged places against their own normals; doing so again would add noise
+            mean, std = (maps.mean(), maps.std()) if maps.ndim > 2 else normal_scale(maps, self.space)
             self.learn(**{f"mean_{name}": mean, f"std_{name}": std.clamp_min(1e-6)})
 
     def absorb(self, x: Tensor) -> None:
