@@ -179,19 +179,20 @@ def measure(
     collections: Iterable[str] = COLLECTIONS,
     methods: Sequence[str] = ("default",),
     baselines: Sequence[str] = BASELINES,
-    seed: int = 0,
+    seeds: Sequence[int] = (0,),
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Row]:
     """Every method (and a hybrid's members, as "method/member") and baseline on every series."""
     rows: list[Row] = []
     for collection in collections:
         for case in load_cases(root, collection):
-            for name in baselines:
-                began = time.perf_counter()
-                scored = JUDGES[name](case.train, case.test, seed)
-                rows.append(_row(case, name, seed, scored, time.perf_counter() - began, 0.0))
-            for method in methods:
-                rows += _detector_rows(case, method, seed)
+            for seed in seeds:
+                for name in baselines:
+                    began = time.perf_counter()
+                    scored = JUDGES[name](case.train, case.test, seed)
+                    rows.append(_row(case, name, seed, scored, time.perf_counter() - began, 0.0))
+                for method in methods:
+                    rows += _detector_rows(case, method, seed)
             progress(f"{collection} {case.name}")
     return rows
 
