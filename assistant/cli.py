@@ -343,6 +343,7 @@ def bench(
     what: Annotated[list[str] | None, typer.Argument(metavar="[tables|series|images]...")] = None,
     data: Annotated[Path | None, typer.Option("--data", help="Folder of the public sets.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write the figures to this JSON file.")] = None,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many seeds; their spread is shown.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Measure the methods on public data sets."""
@@ -350,7 +351,7 @@ def bench(
     from detectors.bench import run_bench
 
     with progress(not as_json) as tell:
-        result = run_bench(what or None, data=data, out=out, progress=tell)
+        result = run_bench(what or None, data=data, out=out, seeds=range(seeds), progress=tell)
     if as_json:
         return give(result)
     for topic, told in result.items():
