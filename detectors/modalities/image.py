@@ -124,7 +124,9 @@ class ImageModality(Modality):
         """The picture with the colours of the fit: (h, w) or (h, w, 3) uint8."""
         picture = self.picture(items, row)
         if picture.ndim == 3 and not self.colour:
-            if _spread(picture) > COLOUR_TOLERANCE:
+            if (
+                _spread(picture) > 3 * COLOUR_TOLERANCE
+            ):  # wider than at the fit: normals near the bound must not be refused
                 raise AnomalyError(
                     f"The image {items.names[row] if items.names else row!r} has colours, but the detector was fitted "
                     "on grey pictures; convert it to grey or fit on colour pictures."

@@ -253,10 +253,11 @@ class SeriesModality(Modality):
         normal = read_block(expected, self.names).values
         start, end = event.index, event.index + len(event.map)
         shares = channel_shares(event.map)
-        gap = block.values[start:end] - normal[start:end]
+        gap = np.nan_to_num(block.values[start:end] - normal[start:end])
         parts = []
         for c in np.argsort(-shares, kind="stable"):
-            at = event.peak if gap[event.peak - start, c] else start + int(np.nanargmax(event.map[:, c]))
+            departs = np.abs(gap[:, c]).max() > 0  # told where the channel departs most from what was expected
+            at = start + int(np.argmax(np.abs(gap[:, c]) if departs else np.nan_to_num(event.map[:, c])))
             lost = block.missing is not None and block.missing[at, c]
             parts.append(
                 Part(
