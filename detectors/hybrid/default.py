@@ -32,7 +32,7 @@ class Member:
         return self.weight / space.shape[0] ** 2 if self.thins_out else self.weight
 
 
-# Chosen by measurement (README, "Benchmarks"), never on test labels of the sets reported there.
+# Chosen by measurement; what was seen when choosing stands in the README under "Benchmarks".
 RECIPES: dict[str, tuple[Member, ...]] = {
     "image": (
         Member("network", "likelihood", 0.5, {"denoiser": "corrected"}),
