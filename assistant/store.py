@@ -64,7 +64,8 @@ class Store(Memory):
             StoreError: no such store, locked, read-only, newer schema, or not a store.
         """
         database = Database(database_url(str(where)))
-        file = Path(database.url.database or "store.db").absolute() if database.is_sqlite else None
+        named = (database.url.database or "store.db").removeprefix("file:")  # SQLite's own URIs name files so
+        file = Path(named).absolute() if database.is_sqlite else None
         root = (root or (file.parent if file else Path("anomaly-store"))).absolute()
         if file is not None and not file.exists() and not create:
             raise StoreError(f"There is no store at {where}; `anomaly detect` makes one, `anomaly demo` has its own.")
