@@ -9,8 +9,8 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -152,16 +152,17 @@ class Detector:
         held = held[:: max(1, len(held) // MAX_CALIBRATION)]
         middle = len(held) // 2
         halves = [held] if len(held) < 16 else [held[:middle], held[middle:]]
+        encoded = [torch.cat(list(self._encoded(items, half))) for half in halves]  # once: a backbone is dear
         scores: dict[str | None, list[np.ndarray]] = {}
         maps: dict[str | None, list[np.ndarray]] = {}
         for index, half in enumerate(halves):
-            self.method.calibrate(torch.cat(list(self._encoded(items, halves[index - 1]))))
+            self.method.calibrate(encoded[index - 1])
             for member in (None, *self.members):
-                assembled = self._assembled(items, member, half)
+                assembled = self._assembled(items, member, half, encoded[index].split(self.modality.batch_size))
                 scores.setdefault(member, []).append(self.modality.score(assembled))
                 maps.setdefault(member, []).append(assembled)
             run.progress((index + 1) / (len(halves) + 1), "calibrating on held-out normals")
-        x = torch.cat(list(self._encoded(items, held)))
+        x = torch.cat(encoded)
         self.method.calibrate(x)
         self.method.absorb(x)
         self.calibrations = {
@@ -258,7 +259,7 @@ class Detector:
         found = []
         for number, event in enumerate(events):
             index = event.index if whole else number
-            parts, signature = self.modality.describe(_moved(event, index), chosen, expected)
+            parts, signature = self.modality.describe(replace(event, index=index), chosen, expected)
             found.append(
                 Detection(
                     event.sample,
@@ -314,9 +315,14 @@ class Detector:
         return self.modality.score(self._assembled(items, member))
 
     def _assembled(
-        self, items: Items, member: str | None = None, rows: Sequence[int] | None = None, progress: Progress = silent
+        self,
+        items: Items,
+        member: str | None = None,
+        rows: Sequence[int] | None = None,
+        encoded: Iterable[Tensor] | None = None,
+        progress: Progress = silent,
     ) -> np.ndarray:
-        """Maps of the items (all, or `rows`), computed batch by batch."""
+        """Maps of the items (all, or `rows`), computed batch by batch; `encoded`: their batches, where at hand."""
         method = self._fitted()
         if member is not None:
             if member not in method.members:
@@ -328,7 +334,7 @@ class Detector:
 
         def batches() -> Iterator[Tensor]:
             done = 0
-            for x in self._encoded(items, rows):
+            for x in self._encoded(items, rows) if encoded is None else encoded:
                 yield method.maps(x).float().cpu()
                 done += len(x)
                 progress(done / max(1, len(rows)), "scoring")
@@ -368,10 +374,6 @@ class Detector:
 
         self._fitted()
         save(self, Path(folder))
-
-
-def _moved(event: Event, index: int) -> Event:
-    return Event(event.sample, index, event.peak, event.map, event.regions)
 
 
 def _device(name: str) -> torch.device:

@@ -34,7 +34,19 @@ class Space:
         return size
 
 
-class Method(nn.Module):
+class Learned(nn.Module):
+    """A module whose learned arrays are buffers, so that they are saved and loaded with it."""
+
+    def learn(self, **arrays: Tensor) -> None:
+        """Keep learned arrays, in place of earlier ones of the same names."""
+        for name, value in arrays.items():
+            if name in self._buffers:
+                self._buffers[name] = value.detach()
+            else:
+                self.register_buffer(name, value.detach())
+
+
+class Method(Learned):
     """Base of all methods. Each class docstring is a card: paper, score, map, calls a sample, when to choose it."""
 
     name: ClassVar[str] = ""
@@ -84,14 +96,6 @@ class Method(nn.Module):
     def normal(self, x: Tensor, where: Tensor, seed: int = 0) -> Tensor:
         """The nearest normal version: x with `where` (bool, broadcastable to x) replaced by what is expected there."""
         raise NotImplementedError(f"{type(self).__name__}.normal")
-
-    def learn(self, **arrays: Tensor) -> None:
-        """Keep learned arrays: they are saved and loaded with the method."""
-        for name, value in arrays.items():
-            if name in self._buffers:
-                self._buffers[name] = value.detach()
-            else:
-                self.register_buffer(name, value.detach())
 
 
 def merge_settings(owner: str, known: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from detectors.denoiser import DenoisingMethod
 from detectors.errors import AnomalyError
 from detectors.method import Method, Space
 from detectors.registry import methods
-from detectors.scaling import normal_scale, row_evidence, row_scale
+from detectors.scaling import row_evidence, row_scale
 from detectors.training import Run
 
 
@@ -122,8 +122,7 @@ class Default(Method):
                 self.learn(**{f"scale_{name}": row_scale(maps)})
                 continue
             # pictures, windows: members have judged places against their own normals; doing so again would add noise
-            mean, std = (maps.mean(), maps.std()) if maps.ndim > 2 else normal_scale(maps, self.space)
-            self.learn(**{f"mean_{name}": mean, f"std_{name}": std.clamp_min(1e-6)})
+            self.learn(**{f"mean_{name}": maps.mean(), f"std_{name}": maps.std().clamp_min(1e-6)})
 
     def absorb(self, x: Tensor) -> None:
         for part in self.members.values():

@@ -12,10 +12,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from detectors.detection import Part, Region
-from detectors.method import Space, merge_settings
+from detectors.method import Learned, Space, merge_settings
 from detectors.training import Run
 
 
@@ -47,7 +47,7 @@ class Event:
     regions: tuple[Region, ...]
 
 
-class Modality(nn.Module, ABC):
+class Modality(Learned, ABC):
     """Learned arrays are buffers; learned names and sizes are plain JSON values given by `config`."""
 
     name: ClassVar[str] = ""
@@ -140,11 +140,3 @@ class Modality(nn.Module, ABC):
     @abstractmethod
     def restore(self, config: Mapping[str, Any]) -> None:
         """Take `config` back; submodules are made here, their weights are loaded afterwards."""
-
-    def learn(self, **arrays: Tensor) -> None:
-        """Keep learned arrays as buffers."""
-        for name, value in arrays.items():
-            if name in self._buffers:
-                self._buffers[name] = value.detach()
-            else:
-                self.register_buffer(name, value.detach())
