@@ -34,6 +34,8 @@ BY_MODALITY: dict[str, dict[str, Any]] = {
     "image": {"width": 128, "depth": 3, "train_steps": 200, "batch_size": 16},
     "series": {"width": 64, "depth": 3, "train_steps": 400, "batch_size": 64},
     "table": {"width": 128, "depth": 3, "train_steps": 600, "batch_size": 256},
+    "video": {"width": 96, "depth": 3, "train_steps": 200, "batch_size": 16},
+    "multimodal": {"width": 128, "depth": 3, "train_steps": 600, "batch_size": 256},
 }
 
 

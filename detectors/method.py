@@ -24,6 +24,7 @@ class Space:
     modality: str
     shape: tuple[int, ...]
     aligned: bool = False  # a position means the same place in every item (fixtured parts)
+    groups: tuple[tuple[str, int], ...] = ()  # runs of channels that belong together: (name, channels), in order
 
     @property
     def size(self) -> int:
@@ -32,6 +33,15 @@ class Space:
         for length in self.shape:
             size *= length
         return size
+
+    def channels(self, group: str) -> slice:
+        """Where a group's channels lie. Raises KeyError where there is no such group."""
+        first = 0
+        for name, count in self.groups:
+            if name == group:
+                return slice(first, first + count)
+            first += count
+        raise KeyError(group)
 
 
 class Learned(nn.Module):
@@ -51,7 +61,7 @@ class Method(Learned):
 
     name: ClassVar[str] = ""
     taxonomy: ClassVar[str] = ""  # set by the registry from the folder
-    modalities: ClassVar[tuple[str, ...]] = ("image", "series", "table")
+    modalities: ClassVar[tuple[str, ...]] = ("image", "series", "table", "video", "multimodal")
     defaults: ClassVar[Mapping[str, Any]] = {}
     defaults_for: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # by modality, over `defaults`
 
