@@ -62,11 +62,12 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Claim:
-    """One sentence without its marks, the evidence it cites, and, where it was dropped, why."""
+    """One sentence without its marks, the evidence it cites, the facts its numbers are, and, where dropped, why."""
 
     text: str
     evidence: tuple[str, ...] = ()
     reason: str = ""
+    facts: tuple[str, ...] = ()  # "E7:F12.p_value"
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,10 @@ class Answer:
         """The answer that `to_dict` wrote down."""
         plain = dict(data)
         for key in ("claims", "removed"):
-            plain[key] = tuple(Claim(**{**c, "evidence": tuple(c["evidence"])}) for c in plain.get(key, ()))
+            plain[key] = tuple(
+                Claim(**{**c, "evidence": tuple(c["evidence"]), "facts": tuple(c.get("facts", ()))})
+                for c in plain.get(key, ())
+            )
         plain["steps"] = tuple(Step(**s) for s in plain.get("steps", ()))
         for key in ("suggestions", "notices"):
             plain[key] = tuple(plain.get(key, ()))

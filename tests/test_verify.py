@@ -249,3 +249,45 @@ def test_an_answer_is_checked_in_milliseconds():
         verifier.verify(" ".join(true[i : i + 6]), evidence)
         times.append(time.process_time() - begun)
     assert sorted(times)[5] < 0.02  # about 4 ms on a free core
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("The p-value of F12 is {{E1.p_value}}.", "The p-value of F12 is 0.0003996 [E1]."),
+        ("Region 1 begins {{E1.region 1.left}} from the left.", "Region 1 begins 34 px from the left [E1]."),
+        ("It carries {{ E1.F12/region 2.share }} of F12's score [E1].", "It carries 20.1 % of F12's score [E1]."),
+        ("F12 scores {{E1.score}}, F13 {{E2.score}}.", "F12 scores 8.245, F13 3.1 [E1, E2]."),
+        ("The cpu reads {{E3.cpu.observed}} instead of {{E3.cpu.expected}}.", "97.3 % instead of 41.2 % [E3]"),
+    ],
+)
+def test_a_reference_is_filled_in_from_its_fact(text, said):
+    verdict = verify(text, EVIDENCE)
+    assert verdict.ok, verdict.problems
+    assert said in verdict.text
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("The p-value of F13 is {{E1.p_value}}.", "not of F13"),
+        ("The score of F12 is {{E1.p_value}}.", "not the score"),
+        ("It carries {{E1.share}} of the score.", "may mean F12/region 1.share or F12/region 2.share"),
+        ("The age of F12 is {{E1.age}}.", "names no fact; E1 has F12.sample"),
+        ("Its score is {{E77.score}}.", "not there"),
+        ("Its score is {{score}}.", "is no reference"),
+    ],
+)
+def test_a_reference_to_nothing_or_to_something_else_is_told(text, reason):
+    assert reason in " ".join(problems(text))
+
+
+def test_a_reference_inside_a_quoted_name_is_data():
+    assert (
+        verify('A file is called "{{E1.p_value}}".', EVIDENCE).sentences[0].text == 'A file is called "{{E1.p_value}}".'
+    )
+
+
+def test_a_claim_names_the_facts_behind_its_numbers():
+    claim = verify("F12 scores 8.24, and its p-value is 0.0004 [E1].", EVIDENCE).claims[0]
+    assert claim.facts == ("E1:F12.score", "E1:F12.p_value")

@@ -3,16 +3,19 @@
 Pure Python over text and facts: knows no language model, store, detector or page, and is fast enough for every draft.
 A number is right only on the finding, part, field and unit that its sentence gives it: 0.0004 may be in the evidence
 and still be the p-value of another finding. Ids, names, places, times, "below alpha", "returns to normal", "the most
-anomalous" and the like are held against the facts too. Problems come in words that a model can act on.
+anomalous" and the like are held against the facts too. Problems come in words that a model can act on. A number may be
+written as a reference, `{{E7.p_value}}`: it is filled in from the evidence, then checked like any other.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from assistant.evidence import Claim, Evidence
+from assistant.verify import references
+from assistant.verify.binding import Binder
 from assistant.verify.checks import FOLLOWS, everyone, is_id, offers, problems_of, states_facts
 from assistant.verify.facts import Pool, Read, aliases, plain
 from assistant.verify.scene import Scene, look
@@ -44,6 +47,7 @@ class Verdict:
     sentences: tuple[Sentence, ...]
     problems: tuple[Problem, ...]
     factual: frozenset[int] = frozenset()  # numbers of the sentences that state facts
+    facts: Mapping[int, tuple[str, ...]] = field(default_factory=dict)  # by sentence: "E7:F12.p_value", ...
 
     @property
     def ok(self) -> bool:
@@ -51,8 +55,8 @@ class Verdict:
 
     @property
     def claims(self) -> tuple[Claim, ...]:
-        """The sentences that hold, with the evidence they cite."""
-        return tuple(Claim(s.text, s.cites) for s in self._kept())
+        """The sentences that hold, with the evidence they cite and the facts that their numbers are."""
+        return tuple(Claim(s.text, s.cites, facts=self.facts.get(i, ())) for i, s in self._numbered())
 
     @property
     def removed(self) -> tuple[Claim, ...]:
@@ -88,9 +92,12 @@ class Verdict:
         )
 
     def _kept(self) -> list[Sentence]:
+        return [sentence for _, sentence in self._numbered()]
+
+    def _numbered(self) -> list[tuple[int, Sentence]]:
         bad = {problem.sentence for problem in self.problems}
-        kept = [s for i, s in enumerate(self.sentences, start=1) if i not in bad]
-        return [s for i, s in enumerate(kept) if not _announces_nothing(s, kept[i + 1 :])]
+        kept = [(i, s) for i, s in enumerate(self.sentences, start=1) if i not in bad]
+        return [(i, s) for at, (i, s) in enumerate(kept) if not _announces_nothing(s, [k for _, k in kept[at + 1 :]])]
 
 
 def verify(text: str, evidence: Mapping[str, Evidence], asked: str = "") -> Verdict:
@@ -115,7 +122,8 @@ class Verifier:
         for name, one in evidence.items():
             if name not in self._read or self._read[name].evidence is not one:
                 self._read[name] = Read(one)
-        return _Check({name: self._read[name] for name in evidence}, asked).verdict(split(text))
+        sentences = split(references.fill(text, evidence))
+        return _Check({name: self._read[name] for name in evidence}, asked).verdict(sentences)
 
 
 class _Check:
@@ -130,7 +138,7 @@ class _Check:
         self.context: frozenset[str] = frozenset()
 
     def verdict(self, sentences: list[Sentence]) -> Verdict:
-        problems, factual = [], set()
+        problems, factual, facts = [], set(), {}
         for number, sentence in enumerate(sentences, start=1):
             states, reasons, scene = self.check(sentence)
             if states:
@@ -140,17 +148,29 @@ class _Check:
                 if remedy:
                     reasons.append(f"{', '.join(remedy)} holds it: cite [{', '.join(remedy)}]")
                 problems.append(Problem(number, sentence.text, sentence.cites, tuple(reasons), remedy))
+            elif states:
+                facts[number] = self._bound(sentence, scene)
             self.remember(scene)
-        return Verdict(tuple(sentences), tuple(problems), frozenset(factual))
+        return Verdict(tuple(sentences), tuple(problems), frozenset(factual), facts)
+
+    def _bound(self, sentence: Sentence, scene: Scene) -> tuple[str, ...]:
+        """The fact behind each number of a sentence that holds, as "E7:F12.p_value"; derived numbers have none."""
+        binder = Binder(scene, self.pool(sentence.cites))
+        found = [next(iter(binder.facts_of(number)), None) for number in scene.numbers]
+        named = [f"{k.evidence}:{k.fact.subject}.{k.fact.field}" for k in found if k is not None and k.fact.subject]
+        return tuple(dict.fromkeys(named))
 
     def check(self, sentence: Sentence) -> tuple[bool, list[str], Scene]:
         """(whether it states facts, what is wrong with it, the sentence taken apart)."""
+        unfilled = references.problems(sentence.text, {name: one.evidence for name, one in self.read.items()})
         unknown = [name for name in sentence.cites if name not in self.read]
         cites = tuple(name for name in sentence.cites if name in self.read) or tuple(self.read)
         pool = self.pool(cites)
         context = () if FOLLOWS.search(sentence.text) else self.context & everyone(pool)
         elsewhere = {name: kind for name, kind in self.parts.items() if name not in pool.parts}
         scene = look(sentence.bare, pool, self.names, context, elsewhere)
+        if unfilled:
+            return True, unfilled, scene
         if unknown:
             there = f"there is {', '.join(list(self.read)[-10:]) or 'none yet'}"
             return True, [f"there is no evidence {', '.join(unknown)} in this conversation; {there}"], scene

@@ -14,7 +14,7 @@ _END = re.compile(
     r"(?<!\be\.g)(?<!\bi\.e)(?<!\bvs)(?<!\bca)(?<!\bapprox)(?<!\bDr)(?<!\bresp)(?<!\bincl)(?<!\bmax)(?<!\bmin)"
     r"[.!?…]+[\"'”’)*_]*(?=\s|$)(?!\s+[a-z(])"
 )
-_QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|`[^`]*`")  # names from data may look like marks
+QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”|`[^`]*`")  # names from data may look like marks
 _PREFIX = re.compile(r"\s*(?:(?:[-*•+]|\d{1,2}[.)])\s+|#{1,6}\s+|>\s+)?")
 _EMPHASIS = re.compile(r"\*\*|__|(?<![\w*])[*_](?=\S)|(?<=\S)[*_](?![\w*])")
 
@@ -91,7 +91,7 @@ def _of_line(line: str, number: int) -> list[Sentence]:
 
 
 def _sentence(piece: str, prefix: str, line: int) -> Sentence:
-    quoted = [match.span() for match in _QUOTED.finditer(piece)]
+    quoted = [match.span() for match in QUOTED.finditer(piece)]
     marks = [m for m in _MARK.finditer(piece) if not any(start < m.start() < end for start, end in quoted)]
     cites = [name.upper() for mark in marks for name in re.findall(r"E\d+", mark[1], re.I)]
     text = piece
