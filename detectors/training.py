@@ -63,7 +63,7 @@ def train(
     batch_size: int = 32,
     lr: float = 2e-3,
     noise: str = "gaussian",
-    max_t: int | None = None,
+    times: tuple[int, int] | None = None,
     ema: float = 0.995,
     bf16: bool = True,
     loss_trim: float = 0.0,
@@ -74,6 +74,7 @@ def train(
     """Fit network(x_t * c_in, (t + 1) / steps) to the diffusion's target (or to `objective`), in place.
 
     x: (n, channel, *position) normal items on any device; the weights end as their exponential moving average.
+    times: the first and last time of the process to learn (all by default).
     loss_trim: share of the highest losses in a batch left out of the gradient (contaminated normals; TabADM 2023).
     """
     network.to(run.device).train()
@@ -83,6 +84,7 @@ def train(
     optimizer = torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=1e-4)
     average = {name: value.detach().clone() for name, value in network.state_dict().items()}
     first = _resume(run, network, average, optimizer, steps)
+    earliest, latest = times or (0, diffusion.steps - 1)
     began = kept = time.monotonic()
     told = 0.0
     for step in range(first, steps):
@@ -92,7 +94,7 @@ def train(
         batch = x[rows.to(x.device)].to(run.device, torch.float32)
         if augment is not None:
             batch = augment(batch, run.generator)
-        t = torch.randint(max_t or diffusion.steps, (len(batch),), generator=run.generator).to(run.device)
+        t = torch.randint(earliest, latest + 1, (len(batch),), generator=run.generator).to(run.device)
         eps = make_noise(noise, tuple(batch.shape), run.generator, run.device)
         with autocast(run.device, bf16):
             losses = (objective or denoising(diffusion, layout))(network, batch, eps, t)

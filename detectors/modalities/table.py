@@ -109,7 +109,8 @@ class Table(Modality):
 
     @property
     def space(self) -> Space:
-        return Space("table", (sum(c.width for c in self.columns),), aligned=True)
+        groups = tuple((c.name, c.width) for c in self.columns if c.width)
+        return Space("table", (sum(width for _, width in groups),), aligned=True, groups=groups)
 
     def encode(self, items: Items, rows: Sequence[int]) -> Tensor:
         data: Rows = items.data
