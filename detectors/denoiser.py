@@ -29,6 +29,7 @@ DENOISER_DEFAULTS: dict[str, Any] = {
     "batch_size": None,
     "lr": 2e-3,
     "shrinkage": 0.01,  # Gaussian: share of the mean variance added to the covariance
+    "train_times": None,  # (first, last) time to learn; None: all of them
 }
 BY_MODALITY: dict[str, dict[str, Any]] = {
     "image": {"width": 128, "depth": 3, "train_steps": 200, "batch_size": 16},
@@ -51,9 +52,14 @@ class Denoiser(nn.Module):
     def fit(self, x: Tensor, run: Run) -> None:
         raise NotImplementedError
 
-    def x0(self, x_t: Tensor, t: Tensor) -> Tensor:
-        """E[x_0 | x_t]: x_t (n, channel, *position), t (n,) long."""
+    def estimate(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """E[x_0 | x_t], differentiable: x_t (n, channel, *position), t (n,) long."""
         raise NotImplementedError
+
+    @torch.inference_mode()
+    def x0(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """`estimate` without a gradient: what scoring asks for."""
+        return self.estimate(x_t, t)
 
     def one_step(self, x: Tensor, t: int) -> Tensor:
         """The noise-free estimate: x scaled to step t, no noise added, denoised in one call (Tebbe & Tayyub 2024)."""
@@ -61,23 +67,28 @@ class Denoiser(nn.Module):
         alpha, _ = self.diffusion.at(steps, x)
         return self.x0(alpha * x, steps)
 
-    def inpaint(self, x: Tensor, where: Tensor, seed: int, start: int = 600, num_inference_steps: int = 12) -> Tensor:
-        """x with the places `where` regenerated given the rest; one noise for all: an item is as in its batch."""
-        hole = where.expand_as(x)
+    def pullback(self, x_t: Tensor, t: Tensor, direction: Tensor) -> Tensor:
+        """J^T direction, with J the Jacobian of x0 at x_t: the gradient of <x0(x_t), direction>, like x_t."""
+        with torch.inference_mode(False), torch.enable_grad():
+            leaf = x_t.detach().clone().requires_grad_(True)
+            return torch.autograd.grad((self.estimate(leaf, t) * direction.detach().clone()).sum(), leaf)[0]
+
+    def chain(self, x: Tensor, start: int, *, noise: str | None = "gaussian", seed: int = 0, **how: Any) -> Tensor:
+        """`Diffusion.regenerate` with this denoiser and one noise for all items, so that an item is as in its batch.
+
+        noise: a kind of `make_noise`, None for a noise-free start; how: sampler, num_inference_steps, keep, guide, ...
+        """
         generator = torch.Generator().manual_seed(seed)
-        noise = make_noise("gaussian", (1, *x.shape[1:]), generator, x.device).expand_as(x)
+        one = None if noise is None else make_noise(noise, (1, *x.shape[1:]), generator, x.device).expand_as(x)
+        return self.diffusion.regenerate(x, self.x0, start, noise=one, generator=generator, **how)
+
+    def inpaint(self, x: Tensor, where: Tensor, seed: int, start: int = 600, num_inference_steps: int = 12) -> Tensor:
+        """x with the places `where` regenerated given the rest."""
+        hole = where.expand_as(x)
         start = min(start, self.diffusion.steps - 1)
         first = torch.where(hole, self.one_step(x, start), x)
         for begin in (start, start // 3):
-            first = self.diffusion.regenerate(
-                first,
-                self.x0,
-                begin,
-                noise=noise,
-                generator=generator,
-                num_inference_steps=num_inference_steps,
-                keep=~hole,
-            )
+            first = self.chain(first, begin, seed=seed, num_inference_steps=num_inference_steps, keep=~hole)
         return torch.where(hole, first, x)
 
 
@@ -101,10 +112,10 @@ class NetworkDenoiser(Denoiser):
             batch_size=s["batch_size"],
             lr=s["lr"],
             bf16=self.bf16,
+            times=s["train_times"],
         )
 
-    @torch.inference_mode()
-    def x0(self, x_t: Tensor, t: Tensor) -> Tensor:
+    def estimate(self, x_t: Tensor, t: Tensor) -> Tensor:
         scaled = x_t * self.diffusion.input_scale(t, x_t)
         if x_t.ndim == 4:
             scaled = scaled.contiguous(memory_format=torch.channels_last)
@@ -172,19 +183,29 @@ class GaussianDenoiser(Denoiser):
         self.register_buffer("values", values.clamp_min(1e-8))
         self.register_buffer("vectors", vectors.contiguous())  # as a saved one lies: sums round the same
 
-    def x0(self, x_t: Tensor, t: Tensor) -> Tensor:
+    def estimate(self, x_t: Tensor, t: Tensor) -> Tensor:
+        points, (alpha, gain) = self.points(x_t), self._gain(x_t, t)
+        return self.unpoints(self.mean + self._weighed(points - alpha * self.mean, gain), x_t)
+
+    @torch.inference_mode()
+    def pullback(self, x_t: Tensor, t: Tensor, direction: Tensor) -> Tensor:
+        """Exact: the Jacobian V diag(gain) V^T is symmetric and the same at every x_t."""
+        return self.unpoints(self._weighed(self.points(direction), self._gain(x_t, t)[1]), x_t)
+
+    def _gain(self, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """alpha (1, point or 1, 1) and the shrinkage of each direction (site, point or 1, dimension) at t."""
         alpha, sigma = (level.view(-1) for level in self.diffusion.at(t, x_t))
-        points = self.points(x_t)
         if bool((t == t[0]).all()):
             alpha, sigma = alpha[:1], sigma[:1]
         else:  # points of one place: item after item
-            alpha, sigma = (level.repeat(points.shape[1] // len(t)) for level in (alpha, sigma))
+            repeats = self.points(x_t).shape[1] // len(t)
+            alpha, sigma = (level.repeat(repeats) for level in (alpha, sigma))
         alpha, sigma = alpha[None, :, None], sigma[None, :, None]
         values = self.values[:, None]
-        gain = alpha * values / (alpha**2 * values + sigma**2)  # (site, point or 1, dimension)
-        offset = points - alpha * self.mean
-        back = (offset @ self.vectors * gain) @ self.vectors.transpose(1, 2)
-        return self.unpoints(self.mean + back, x_t)
+        return alpha, alpha * values / (alpha**2 * values + sigma**2)
+
+    def _weighed(self, points: Tensor, gain: Tensor) -> Tensor:
+        return (points @ self.vectors * gain) @ self.vectors.transpose(1, 2)
 
     def distance(self, x: Tensor, snr: float) -> Tensor:
         """(x - mu)^T (C + I / snr)^-1 (x - mu), a number a point: (n, 1, *position) for pictures, else (n, 1)."""
@@ -209,7 +230,7 @@ class _Correction(nn.Module):
         diffusion = gaussian.diffusion
         t = (time * diffusion.steps).round().long() - 1
         with torch.no_grad(), autocast(x_t.device, False):
-            expected = gaussian.x0(x_t.float(), t)
+            expected = gaussian.estimate(x_t.float(), t)
         return expected + diffusion.at(t, x_t)[1] * self.network(x_t, time).float()
 
 
@@ -243,14 +264,14 @@ class CorrectedDenoiser(Denoiser):
             batch_size=s["batch_size"],
             lr=s["lr"],
             bf16=self.bf16,
+            times=s["train_times"],
         )
 
-    @torch.inference_mode()
-    def x0(self, x_t: Tensor, t: Tensor) -> Tensor:
+    def estimate(self, x_t: Tensor, t: Tensor) -> Tensor:
         given = x_t.contiguous(memory_format=torch.channels_last) if x_t.ndim == 4 else x_t
         with autocast(x_t.device, self.bf16):
             correction = self.network(given, (t + 1) / self.diffusion.steps).float()
-        return self.gaussian.x0(x_t, t) + self.diffusion.at(t, x_t)[1] * correction
+        return self.gaussian.estimate(x_t, t) + self.diffusion.at(t, x_t)[1] * correction
 
 
 def make_denoiser(space: Space, settings: Mapping[str, Any]) -> Denoiser:

@@ -26,6 +26,7 @@ PREDICTIONS = {"x0": "sample", "epsilon": "epsilon", "v": "v_prediction"}
 SAMPLERS = ("ddpm", "ddim", "dpm", "sde")  # "sde": the schedule's own reverse SDE (VP or VE)
 
 Model = Callable[[Tensor, Tensor], Tensor]
+Guide = Callable[[Tensor, Tensor, Tensor], Tensor]  # (x_0 estimate, x_t, t (n,)) -> the x_0 that the chain goes on with
 
 
 class Diffusion:
@@ -103,30 +104,53 @@ class Diffusion:
         x0_model: Model,
         start: int,
         *,
-        noise: Tensor,
+        noise: Tensor | None,
         generator: torch.Generator,
         sampler: str = "ddim",
         num_inference_steps: int = 10,
         keep: Tensor | None = None,
+        guide: Guide | None = None,
+        resample: int = 0,
     ) -> Tensor:
-        """Noise x to step `start` and run the reverse chain down to x_0.
+        """Bring x to step `start` and run the reverse chain down to x_0.
 
-        x, noise: (n, ...); x0_model(x_t, t) estimates x_0; keep: bool, where True the chain is pinned to the noised
-        input at every step and equals x at the end (RePaint, Lugmayr et al. 2022, without resampling).
-        Raises AnomalyError for an unknown sampler or a start outside the schedule.
+        x, noise: (n, ...), noise None: x is scaled to each level and no noise added (Tebbe & Tayyub 2024);
+        x0_model(x_t, t) estimates x_0; keep: bool, where True the chain is pinned to the noised input at every step and
+        equals x at the end (RePaint, Lugmayr et al. 2022); guide: called at each step with the estimate, x_t and t,
+        gives the estimate that the step is taken with: every guided method is one such function; resample: how often
+        each step but the last is undone with fresh noise and taken again (RePaint's resampling, jump length 1).
+        Raises AnomalyError for an unknown sampler, a start outside the schedule or a sampler that cannot go back.
         """
         if not 0 < start < self.steps:
             raise AnomalyError(f"start={start} lies outside the schedule; choose 1 to {self.steps - 1}.")
+        if resample and sampler not in ("ddim", "ddpm"):
+            raise AnomalyError(f"sampler={sampler!r} cannot take a step again; use 'ddim' or 'ddpm' with resample.")
         scheduler, times = self._scheduler(sampler, start, num_inference_steps)
         index = self._index(times)
-        x_t = self.add_noise(x, noise, index[0].expand(len(x)).to(x.device))
+        x_t = self._at_level(x, noise, index[0].expand(len(x)).to(x.device))
         for step, (time, t) in enumerate(zip(times, index, strict=True)):
             t_batch = t.expand(len(x)).to(x.device)
-            if keep is not None and step:
-                x_t = torch.where(keep, self.add_noise(x, noise, t_batch), x_t)
-            epsilon = self.from_x0(x0_model(x_t, t_batch), x_t, t_batch)
-            x_t = self._step(scheduler, epsilon, time, x_t, t_batch, generator)
+            following = index[step + 1] if step + 1 < len(index) else None
+            for again in range(resample if following is not None else 0, -1, -1):
+                if keep is not None and (step or again < resample):
+                    x_t = torch.where(keep, self._at_level(x, noise, t_batch), x_t)
+                x0 = x0_model(x_t, t_batch)
+                if guide is not None:
+                    x0 = guide(x0, x_t, t_batch)
+                x_t = self._step(scheduler, self.from_x0(x0, x_t, t_batch), time, x_t, t_batch, generator)
+                if again and following is not None:
+                    x_t = self._back_up(x_t, int(following), int(t), generator)
         return x_t if keep is None else torch.where(keep, x, x_t)
+
+    def _at_level(self, x: Tensor, noise: Tensor | None, t: Tensor) -> Tensor:
+        return self.at(t, x)[0] * x if noise is None else self.add_noise(x, noise, t)
+
+    def _back_up(self, x_s: Tensor, s: int, t: int, generator: torch.Generator) -> Tensor:
+        """q(x_t | x_s) for t > s, with one noise for all items: an item is as in its batch."""
+        ratio = float(self.alpha[t] / self.alpha[s])
+        spread = float((self.sigma[t] ** 2 - (ratio * self.sigma[s]) ** 2).clamp_min(0).sqrt())
+        fresh = torch.randn((1, *x_s.shape[1:]), generator=generator).to(x_s.device)
+        return ratio * x_s + spread * fresh
 
     def _scheduler(self, sampler: str, start: int, count: int) -> tuple[Any, Tensor]:
         """A diffusers scheduler and its times from `start` downward, about `count` of them."""

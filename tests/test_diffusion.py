@@ -3,9 +3,12 @@
 import pytest
 import torch
 
+from detectors.denoiser import denoiser_settings, make_denoiser
 from detectors.diffusion import PREDICTIONS, SAMPLERS, SCHEDULES, Diffusion
 from detectors.errors import AnomalyError
+from detectors.method import Space
 from detectors.noise import KINDS, make_noise
+from detectors.training import Run
 
 
 def generator(seed=0):
@@ -73,6 +76,69 @@ def test_what_is_kept_stays_exactly_as_it_was(sampler):
     )
     assert torch.equal(out[keep], x[keep])
     assert not torch.allclose(out[~keep], x[~keep])
+
+
+def regenerated(x, x0_model, **how):
+    noise = torch.randn(x.shape, generator=generator(6))
+    return Diffusion().regenerate(x, x0_model, 500, **{"noise": noise, "generator": generator(), **how})
+
+
+def test_a_guide_that_insists_on_the_input_gets_it_back():
+    x = torch.randn(3, 4, generator=generator(5))
+    posterior = gaussian_posterior(Diffusion(), 0.0, 1.0)
+    times = []
+
+    def insist(x0, x_t, t):
+        times.append(int(t[0]))
+        assert x0.shape == x_t.shape
+        return x
+
+    assert torch.allclose(regenerated(x, posterior, guide=insist), x, atol=2e-2)
+    assert times == sorted(times, reverse=True)
+    assert times[0] <= 500
+
+
+def test_without_noise_the_chain_takes_each_item_to_its_normal_version():
+    x, posterior = torch.tensor([[1.5], [4.0]]), gaussian_posterior(Diffusion(), 1.5, 0.01)
+    out = regenerated(x, posterior, noise=None)
+    assert out[0].item() == pytest.approx(1.5, abs=0.05)
+    assert out[1].item() == pytest.approx(1.5, abs=0.5)
+    assert torch.equal(out[1:], regenerated(x[1:], posterior, noise=None))
+
+
+def test_steps_taken_again_bring_the_hole_closer_to_its_surroundings():
+    """Two dimensions that always agree: RePaint's resampling carries what is kept over to the hole."""
+    process, covariance = Diffusion(), torch.tensor([[1.0, 0.99], [0.99, 1.0]])
+
+    def x0(x_t, t):
+        alpha, sigma = (float(level[0]) for level in process.at(t, x_t))
+        gain = alpha * covariance @ torch.linalg.inv(alpha**2 * covariance + sigma**2 * torch.eye(2))
+        return x_t @ gain.T
+
+    x, keep = torch.tensor([[2.0, -2.0]]), torch.tensor([[True, False]])
+    once, often = (abs(float(regenerated(x, x0, keep=keep, resample=r)[0, 1]) - 2.0) for r in (0, 8))
+    assert often < 0.5 * once
+
+
+def test_a_sampler_that_cannot_go_back_is_told():
+    with pytest.raises(AnomalyError, match="ddim"):
+        regenerated(torch.zeros(1, 2), gaussian_posterior(Diffusion(), 0.0, 1.0), sampler="dpm", resample=2)
+
+
+@pytest.mark.parametrize("kind", ["network", "gaussian", "corrected"])
+@pytest.mark.parametrize("shape", [(5,), (2, 16), (3, 4, 4)])
+def test_the_pullback_is_the_gradient_of_the_estimate(kind, shape):
+    space = Space("table", shape, aligned=True)
+    torch.manual_seed(0)
+    settings = {**denoiser_settings("table"), "denoiser": kind, "width": 16, "depth": 1, "train_steps": 3}
+    denoiser = make_denoiser(space, settings)
+    denoiser.bf16 = False
+    denoiser.fit(torch.randn(20, *shape, generator=generator(1)), Run())
+    x, direction, step = (torch.randn(2, *shape, generator=generator(i)) for i in (2, 3, 4))
+    t = torch.tensor([100, 400])
+    slope = (denoiser.x0(x + 1e-2 * step, t) - denoiser.x0(x - 1e-2 * step, t)) / 2e-2
+    expected = (slope * direction).flatten(1).sum(1)
+    assert torch.allclose((denoiser.pullback(x, t, direction) * step).flatten(1).sum(1), expected, atol=3e-2)
 
 
 @pytest.mark.parametrize("kind", KINDS)

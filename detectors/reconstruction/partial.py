@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from detectors.denoiser import DenoisingMethod
-from detectors.noise import make_noise
 
 
 class PartialDiffusion(DenoisingMethod):
@@ -29,11 +28,9 @@ class PartialDiffusion(DenoisingMethod):
         s = self.settings
         total = torch.zeros_like(x)
         for repeat in range(s["repeats"]):
-            generator = torch.Generator().manual_seed(repeat)
-            noise = make_noise(s["noise"], (1, *x.shape[1:]), generator, x.device).expand_as(x)
-            back = self.denoiser.diffusion.regenerate(
-                x, self.denoiser.x0, s["start"], noise=noise, generator=generator,
-                sampler=s["sampler"], num_inference_steps=s["num_inference_steps"],
+            back = self.denoiser.chain(
+                x, s["start"], noise=s["noise"], seed=repeat, sampler=s["sampler"],
+                num_inference_steps=s["num_inference_steps"],
             )  # fmt: skip
             total += (x - back) ** 2
         return total / s["repeats"]
