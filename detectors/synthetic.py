@@ -170,7 +170,7 @@ def _blobs(count: int, height: int, width: int, generator: torch.Generator) -> T
         return low + (high - low) * torch.rand(count, 1, 1, generator=generator)
 
     row, column = (torch.arange(height) + 0.5)[:, None] / height, (torch.arange(width) + 0.5)[None] / width
-    angle, size = drawn(0, torch.pi), drawn(0.02, 0.25).square() / 0.25 + 0.02  # small ones more often
+    angle, size = drawn(0, torch.pi), drawn(0.02, 0.35).square() / 0.35 + 0.02  # small ones more often
     dy, dx = row - drawn(0.05, 0.95), column - drawn(0.05, 0.95)
     along, across = dx * angle.cos() + dy * angle.sin(), dy * angle.cos() - dx * angle.sin()
     noise = make_noise("simplex", (count, 1, height, width), generator, torch.device("cpu"))[:, 0]
@@ -194,7 +194,7 @@ def _pasted(s: _Scene) -> Tensor:
 
 def _texture(s: _Scene) -> Tensor:
     """Foreign texture: noise, fine to coarse, with the channels' deviations, about a colour of its own."""
-    kind = ("gaussian", "simplex", "coarse")[int(torch.randint(3, (1,), generator=s.generator))]
+    kind = ("gaussian", "coarse")[int(torch.randint(2, (1,), generator=s.generator))]
     grain = make_noise(kind, tuple(s.x.shape), s.generator, s.x.device)
     tone = torch.randn((len(s.x), s.x.shape[1], 1, 1), generator=s.generator).to(s.x.device)
     return s.spread * (s.uniform(0.3, 1.5) * grain + s.uniform(0.0, 1.5) * tone)

@@ -9,14 +9,14 @@ from detectors.networks.time import TimeEmbedding
 
 
 class ConvNeXt(nn.Module):
-    """(n, channel, h, w), time (n,) -> the same shape. Large maps are cut into patches."""
+    """(n, channel, h, w), time (n,) -> (n, outputs, h, w). Large maps are cut into patches."""
 
-    def __init__(self, shape: tuple[int, ...], width: int, depth: int) -> None:
+    def __init__(self, shape: tuple[int, ...], width: int, depth: int, outputs: int) -> None:
         super().__init__()
         channels, height, breadth = shape
         patch = patch_of(shape)
         self.inward = nn.Conv2d(channels, width, patch, stride=patch)
-        last = nn.Conv2d(width, channels * patch * patch, 1)
+        last = nn.Conv2d(width, outputs * patch * patch, 1)
         self.outward = nn.Sequential(last, nn.PixelShuffle(patch))
         self.place = nn.Parameter(torch.zeros(1, width, height // patch, breadth // patch))
         self.time = TimeEmbedding(width)

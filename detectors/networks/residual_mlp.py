@@ -8,11 +8,11 @@ from detectors.networks.time import TimeEmbedding
 
 
 class ResidualMLP(nn.Module):
-    """(n, d), time (n,) -> (n, d)."""
+    """(n, d), time (n,) -> (n, outputs)."""
 
-    def __init__(self, size: int, width: int, depth: int) -> None:
+    def __init__(self, size: int, width: int, depth: int, outputs: int) -> None:
         super().__init__()
-        self.inward, self.outward = nn.Linear(size, width), nn.Linear(width, size)
+        self.inward, self.outward = nn.Linear(size, width), nn.Linear(width, outputs)
         self.time = TimeEmbedding(width)
         self.blocks = nn.ModuleList(
             nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))

@@ -14,13 +14,14 @@ PATCH = 4  # stamps a token
 
 
 class SeriesNet(nn.Module):
-    """(n, channel, window), time (n,) -> the same shape."""
+    """(n, channel, window), time (n,) -> (n, outputs, window)."""
 
-    def __init__(self, channels: int, window: int, width: int, depth: int) -> None:
+    def __init__(self, channels: int, window: int, width: int, depth: int, outputs: int) -> None:
         super().__init__()
+        self.outputs = outputs
         self.pad = -window % PATCH
         self.tokens = (window + self.pad) // PATCH
-        self.inward, self.outward = nn.Linear(channels * PATCH, width), nn.Linear(width, channels * PATCH)
+        self.inward, self.outward = nn.Linear(channels * PATCH, width), nn.Linear(width, outputs * PATCH)
         self.time = TimeEmbedding(width)
         self.over_time = nn.ModuleList(_mixer(self.tokens) for _ in range(depth))
         self.over_width = nn.ModuleList(_mixer(width) for _ in range(depth))
@@ -34,7 +35,7 @@ class SeriesNet(nn.Module):
         for over_time, over_width in zip(self.over_time, self.over_width, strict=True):
             h = h + over_time((h + when).transpose(1, 2)).transpose(1, 2)
             h = h + over_width(h + when)
-        out = self.outward(h).view(n, self.tokens, channels, PATCH).transpose(1, 2).reshape(n, channels, -1)
+        out = self.outward(h).view(n, self.tokens, self.outputs, PATCH).transpose(1, 2).reshape(n, self.outputs, -1)
         return out[:, :, :window]
 
 
