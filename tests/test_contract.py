@@ -24,7 +24,11 @@ SMALL: dict[str, dict[str, Any]] = {  # settings that make a fit on tiny data fa
     "table": {},
 }
 DATA = {"image": "tiny_images", "series": "tiny_series", "table": "tiny_table"}  # the fixture of each modality
-FORMS = {"diffusion_time": ["nonparametric", "categorical", "inverse_gamma"]}
+FORMS = {
+    "diffusion_time": ["nonparametric", "categorical", "inverse_gamma"],
+    "masked_conditional": ["network", "kernel", "gaussian"],
+    "score_matching": ["single", "multiscale", "denoising"],
+}
 CASES = [
     pytest.param(modality, name, form, id="-".join(filter(None, (modality, name, form))))
     for modality in SMALL
