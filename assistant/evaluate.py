@@ -84,6 +84,25 @@ def load_cases(path: str | Path) -> list[Case]:
     return [_case(row, f"{path}, case {i}") for i, row in enumerate(rows, 1)]
 
 
+def load_dialogues(path: str | Path) -> list[Case]:
+    """The turns of a YAML file of conversations, each with the turns before it as its history.
+
+    Raises:
+        AnomalyError: the file is not a list of conversations; the sentence names the one.
+    """
+    found = []
+    for i, dialogue in enumerate(yaml.safe_load(Path(path).read_text(encoding="utf-8")), 1):
+        where = f"{path}, conversation {i}"
+        if not isinstance(dialogue, dict) or not {"world", "turns"} <= set(dialogue) <= {"world", "turns", "focus"}:
+            raise AnomalyError(f"{where}: a conversation has world and turns, and may have focus.")
+        shared = {key: value for key, value in dialogue.items() if key != "turns"}
+        said: list[str] = []
+        for turn in dialogue["turns"]:
+            found.append(_case({**shared, **turn, "history": list(said)}, where))
+            said.append(turn["question"])
+    return found
+
+
 def _case(row: Any, where: str) -> Case:
     if not isinstance(row, dict) or not {"kind", "question"} <= set(row) or not set(row) <= _KEYS:
         raise AnomalyError(f"{where}: a case has kind and question, and may have {', '.join(sorted(_KEYS))}.")

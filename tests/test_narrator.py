@@ -7,12 +7,13 @@ import string
 from pathlib import Path
 
 import pytest
-from evals_world import build, conversation
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from plain_loop import conversation
 from shop import open_shop
 
 from assistant import prompts
 from assistant.agent import Assistant
+from assistant.evals.made_stores import build
 from assistant.evaluate import Case, Outcome, Reply, evaluate, load_cases, report, share
 from assistant.evidence import Evidence, Fact, render
 from assistant.llm import understand as reading
