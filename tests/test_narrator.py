@@ -14,7 +14,7 @@ from shop import open_shop
 from assistant import prompts
 from assistant.agent import Assistant
 from assistant.evals.made_stores import build
-from assistant.evaluate import Case, Outcome, Reply, evaluate, load_cases, report, share
+from assistant.evaluate import Case, Outcome, Reply, evaluate, load_cases, load_dialogues, report, share
 from assistant.evidence import Evidence, Fact, render
 from assistant.llm import understand as reading
 from assistant.llm.dialogue import Memory
@@ -52,6 +52,18 @@ def test_questions_in_other_words_do_well_too() -> None:
     found = evaluate(load_cases(EVALS / "paraphrases_held_out.yaml"), conversation(Narrator()))
     assert share(found) >= 0.9, report(found)
     assert [outcome.unsupported for outcome in found if outcome.unsupported] == []
+
+
+def test_conversations_keep_their_thread() -> None:
+    found = evaluate(load_dialogues(EVALS / "conversations.yaml"), conversation(Narrator()))
+    assert share(found) >= 0.95, report(found)
+    assert [outcome.unsupported for outcome in found if outcome.unsupported] == []
+
+
+def test_a_correction_of_a_name_changes_nothing_in_the_store() -> None:
+    reply = ask("no wait, I meant F4", "parts", None, "explain F5")
+    assert [one.tool for one in reply.evidence] == ["explain_finding"]
+    assert reply.evidence[0].arguments == {"finding": "F4"}
 
 
 def test_every_sentence_of_every_answer_matches_the_evidence_it_cites(outcomes: list[Outcome]) -> None:

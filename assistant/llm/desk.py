@@ -244,7 +244,11 @@ class Desk:
         shown, topics = self.memory.shown, self.memory.topics
         if topics and topics[-1] in shown and shown.index(topics[-1]) + 1 < len(shown):
             return shown[shown.index(topics[-1]) + 1]
-        return self.at_place(1)
+        names = listing(self.use("list_findings", run=self.spoken_run))
+        after = names.index(topics[-1]) + 1 if topics and topics[-1] in names else 0
+        if after >= len(names):
+            self.end("no_such_place", count=len(names))
+        return names[after]
 
     def _only_or_ask(self) -> str:
         """The only finding there is; else the answer asks back."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from assistant.llm.dialogue import Memory, Turn
 from assistant.llm.understand import Reading, connectives, intents, understand
@@ -28,6 +28,10 @@ _ITS_VALUE = re.compile(
 )
 _VERBS = ("is", "was", "are", "were", "do", "does", "did", "has", "have")
 _ORDER_TO_LABEL = re.compile(r"\b(?:mark|label|tag|classify|record|register|dismiss|confirm|count|treat|log|note)\b")
+_LABELLING = frozenset(["false_alarm", "confirm", "label", "normal"])
+PLAINLY = 0.5  # how near an order to change the store must come where none of its words stands there
+_ANOTHER = re.compile(r"^(?:and |or |what about |how about )*(?:of |for |with |in )?the (?:previous|other|next|former|latter)"
+                      r"(?: (?:one|finding|part|event))?\W*$")  # fmt: skip
 _POLITE = re.compile(r"^(?:can|could|would|will) (?:you|we) (?:please )?")
 
 
@@ -54,6 +58,7 @@ def interpret(
     reading: Reading, memory: Memory, previous: Ask | None, focus: str | None = None, asked_back: bool = False
 ) -> Ask:
     """The intent of one question after the one before it; `asked_back`: that one was answered by "which one?"."""
+    reading = _places_again(reading, previous, memory)
     if shortened := _shortened(reading, previous, asked_back):
         return Ask(shortened, reading, shortened=True)
     intent = _by_form(reading, _by_names(reading, reading.intent, memory, focus))
@@ -68,10 +73,27 @@ def _asked_back(turns: Sequence[Turn], i: int) -> bool:
     return bool(re.search(r"\bWhich (?:one|finding|of|channel|part|sample)\b.*\?", answer))
 
 
+def _places_again(reading: Reading, previous: Ask | None, memory: Memory) -> Reading:
+    """ "and without the first?" after "without the second spot?": a place among spots or channels, as it was before."""
+    seen = reading.mentions
+    if previous is None or memory.shown_last or not seen.places or seen.region_places or seen.channel_places:
+        return reading
+    before = previous.reading.mentions
+    if before.regions or before.region_places:
+        moved, word = replace(seen, places=[], region_places=seen.places), "xregion"
+    elif before.channel_places:
+        moved, word = replace(seen, places=[], channel_places=seen.places), "xchannel"
+    else:
+        return reading
+    return replace(reading, mentions=moved, words=tuple(word if w == "xordinal" else w for w in reading.words))
+
+
 def _shortened(reading: Reading, previous: Ask | None, asked_back: bool) -> str:
     """The intent of a follow-up that names only what is new ("and the second one?"), "" for a full question."""
     named = [word for word in reading.words if word.startswith("x")]
     rest = [word for word in reading.words if not word.startswith("x") and word != "?" and word not in connectives()]
+    if previous and _ANOTHER.search(reading.plain):
+        return previous.intent if previous.intent in ABOUT_FINDING else "why"
     if not named or rest or len(reading.words) > len(named) + 5 or reading.words[0] in _VERBS:
         return ""
     last = previous.intent if previous else ""
@@ -141,6 +163,8 @@ def _by_form(reading: Reading, intent: str) -> str:
         return intent
     if reading.words and reading.words[0] in ("show", "list", "which", "how", "give"):
         return "list"
+    if reading.score < PLAINLY and not reading.concepts & _LABELLING:
+        return "why"
     polite = _POLITE.search(reading.plain) and _ORDER_TO_LABEL.search(reading.plain)
     if not reading.asks or polite:
         return intent

@@ -196,7 +196,7 @@ _RULES: list[tuple[re.Pattern[str], Callable[[re.Match[str], Mentions], str]]] =
     (re.compile(r"(?:\bnumber|\bno\.|\bnr\.?|#)\s*(?P<numbers>\d{1,7})\b"), _findings),
     (re.compile(r"(?:^(?:and |or |ok |ok and |then )?|\b(?:the|la|le|el|die|der|das|my|your)\s+)"
                 rf"(?P<ordinal>{_ORDINAL})\b"
-                rf"(?=\s*(?:{_THING}|in the list|of (?:them|these|those)|please|[?.!,]|$))(?:\s+(?:{_THING})\b)?"),
+                rf"(?=\s*(?:{_THING}|in the list|of (?:them|these|those)|please|(?:with|and|to|against|versus) the|[?.!,]|$))(?:\s+(?:{_THING})\b)?"),
      _ordinal_of("places", "xordinal")),
     (re.compile(r"(?<![\w.])\d{1,7}(?![\w%]|\.\d)"), _bare),
 ]  # fmt: skip

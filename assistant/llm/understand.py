@@ -24,7 +24,9 @@ from assistant.llm.spelling import Speller
 
 _WORD = re.compile(r"[a-z0-9][a-z0-9_'\-]*|[?]")
 _COURTESY = re.compile(  # wrapping that says nothing: "could you please list ...", "I would like you to ..."
-    r"^\s*(?:(?:hey|hi|hello|ok|okay|so|well|now|please|kindly)\b[,!.]?\s+)*"
+    r"^\s*(?:(?:hey|hi|hello|ok|okay|so|well|now|please|kindly|thanks|thank you|no,? wait|wait|sorry|actually|hold on)"
+    r"\b[,!.]*\s+)*"
+    r"(?:i mean(?:t)? |(?:let us |we )?(?:start|begin|go on|carry on|continue|proceed) with )?"
     r"(?:(?:can|could|would|will) (?:you|we) (?:please |kindly |just )?(?=[a-z]{3,})(?!help\b|also\b|still\b)"
     r"|i (?:would like|want|need) you to |would you mind )?"
 )

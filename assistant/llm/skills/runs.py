@@ -20,7 +20,10 @@ _ORDERS = {"p_value": "the strangest first", "score": "by score", "index": "in t
 
 @skill("overview")
 def overview(desk: Desk) -> None:
-    """How many were flagged, which, and what is involved."""
+    """How many were flagged, which, and what is involved; a place or channel that is named makes it a list."""
+    if (position_in(desk.reading.plain) and desk.memory.modality in ("", "image")) or _part_filter(desk):
+        list_findings(desk)
+        return
     run = desk.run()
     evidence, listed = desk.all([("overview", {"run": run}), ("list_findings", {"run": run, "limit": 5})])
     if evidence.status != "ok":
@@ -193,7 +196,10 @@ def _part_filter(desk: Desk) -> str | None:
     """A channel or feature that the question names, as the data spell it."""
     reading = desk.reading
     asks = bool({"channel", "blame"} & reading.concepts or reading.mentions.channels) or bool(
-        re.search(r"\b(?:involv\w+|about|in|with|by|for|off|concern\w*|where|to do with|around)\b", reading.plain)
+        re.search(
+            r"\b(?:involv\w+|about|in|with|by|for|off|concern\w*|where|to do with|around|touch\w*|affect\w*)\b",
+            reading.plain,
+        )
     )
     if not asks:
         return None
