@@ -18,7 +18,7 @@ class Region:
     """A place inside one sample; regions are ranked, most guilty first.
 
     Images use `box`, `area`, `mask`, `position`; series use `start`, `end` and their times and `channels`;
-    tables use the name alone (a feature).
+    tables use the name alone (a feature); clips use both: a box at the frame `frame`, of a run from `start` to `end`.
     """
 
     name: str  # "region 1", "interval 1" or the feature's name; unique within the detection
@@ -31,8 +31,9 @@ class Region:
     mask: np.ndarray | None = field(default=None, repr=False, compare=False)  # bool (bottom-top, right-left)
     start: int | None = None  # first index of the interval
     end: int | None = None  # one past its last index
-    start_time: str | None = None  # ISO time of the first stamp, where stamps are known
-    end_time: str | None = None  # ISO time of the last stamp
+    start_time: str | None = None  # ISO time of the first stamp (clip: seconds since its start), where known
+    end_time: str | None = None  # time of the last stamp or frame
+    frame: int | None = None  # clip: number of the frame that box and mask belong to, where the run peaks
     channels: tuple[str, ...] = ()  # guilty channels of the interval, most guilty first
 
 
@@ -50,7 +51,7 @@ class Part:
 class Detection:
     """One flagged sample (or, in a series, one event): its score, its p-value and where the oddity lies."""
 
-    sample: str  # file name, row label or "start..end"
+    sample: str  # file name, row label or "start..end" (clip: with its name where there are several)
     index: int  # position of the sample (of the event's first stamp) in the samples
     modality: str
     score: float  # higher = more anomalous
@@ -61,7 +62,7 @@ class Detection:
     parts: tuple[Part, ...]
     map: np.ndarray = field(
         repr=False, compare=False
-    )  # image (h, w); series (time, channel) of the event; table (feature,)
+    )  # image (h, w); series (time, channel) of the event; table (feature,); clip (h, w) at the peak
     extrapolated: bool = False  # the p-value lies beyond every calibration score and comes from the fitted tail
     signature: np.ndarray = field(
         default_factory=lambda: np.zeros(0, np.float32), repr=False, compare=False

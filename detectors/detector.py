@@ -34,8 +34,8 @@ def make_detector(
 ) -> Detector:
     """A detector, not fitted yet.
 
-    modality: "image", "series", "table"; method: one of `list_methods(modality)`; settings: the modality's and the
-    method's.
+    modality: "image", "series", "table", "video"; method: one of `list_methods(modality)`; settings: the modality's and
+    the method's.
     Raises AnomalyError for unknown names and settings.
     """
     return Detector(modality, method, seed=seed, device=device, **settings)
@@ -159,7 +159,7 @@ class Detector:
             self.method.calibrate(encoded[index - 1])
             for member in (None, *self.members):
                 assembled = self._assembled(items, member, half, encoded[index].split(self.modality.batch_size))
-                scores.setdefault(member, []).append(self.modality.score(assembled))
+                scores.setdefault(member, []).append(self._scored(assembled, items, half))
                 maps.setdefault(member, []).append(assembled)
             run.progress((index + 1) / (len(halves) + 1), "calibrating on held-out normals")
         x = torch.cat(encoded)
@@ -230,7 +230,7 @@ class Detector:
                 raise AnomalyError(f"{name}={value} must lie between 0 and 1.")
         items = self._open(samples)
         maps = self._assembled(items, member, progress=progress or silent)
-        scores = self.modality.score(maps)
+        scores = self._scored(maps, items)
         p_values = self.calibrations[member].p_value(scores)
         flags = benjamini_hochberg(p_values, fdr) if fdr is not None else p_values <= alpha
         if not flags.any():
@@ -251,8 +251,8 @@ class Detector:
     ) -> list[Detection]:
         """Events with their parts, told by what normal would be at the same places."""
         whole = self.modality.select(items, []) is items  # a series stays whole
-        chosen = items if whole else self.modality.select(items, [e.index for e in events])
-        picked = maps if whole else maps[[e.index for e in events]]
+        chosen = items if whole else self.modality.select(items, [e.peak for e in events])
+        picked = maps if whole else maps[[e.peak for e in events]]
         where = self.modality.where(picked / self.levels[member], chosen)
         expected = self._counterfactual(chosen, where)
         beyond = self.calibrations[member].extrapolated(scores)
@@ -312,7 +312,11 @@ class Detector:
         return self.modality.open(samples)
 
     def _scores(self, items: Items, member: str | None) -> np.ndarray:
-        return self.modality.score(self._assembled(items, member))
+        return self._scored(self._assembled(items, member), items)
+
+    def _scored(self, maps: np.ndarray, items: Items, rows: Sequence[int] | None = None) -> np.ndarray:
+        rows = range(len(items)) if rows is None else rows
+        return self.modality.steady(self.modality.score(maps), items, rows)
 
     def _assembled(
         self,

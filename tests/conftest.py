@@ -20,9 +20,9 @@ from PIL import Image
 class TinySet:
     """`normal` to fit on, `test` to score, and the truth about `test`."""
 
-    normal: Any  # list of image paths, or a data frame
+    normal: Any  # list of image paths or clips, or a data frame
     test: Any
-    anomalous: tuple[int, ...]  # positions in `test` (series: every stamp of the interval)
+    anomalous: tuple[int, ...]  # positions in `test` (series and clip: every stamp or frame of the interval)
     where: dict[int, Any] = field(default_factory=dict)  # position -> box (l, t, r, b), channel or feature
 
 
@@ -54,6 +54,37 @@ def tiny_images(tmp_path_factory: pytest.TempPathFactory) -> TinySet:
             Image.fromarray(picture).save(path)
             (normal if folder == "normal" else test).append(path)
     return TinySet(normal, test, tuple(where), where)
+
+
+def tiny_clip(seed: int, frames: int, cart: range = range(0)) -> tuple[np.ndarray, dict[int, Any]]:
+    """A still, textured yard with light walkers; in the frames `cart` something dark and fast crosses it.
+
+    Returns the clip (frame, 48, 64) uint8 and the cart's box by frame.
+    """
+    yard = np.random.default_rng(7)
+    scene = np.kron(yard.uniform(60, 150, (12, 16)), np.ones((4, 4))) + 4 * yard.standard_normal((48, 64))
+    rng = np.random.default_rng(seed)
+    walkers = [(rng.uniform(0, 74), rng.uniform(4, 34), rng.choice([-1, 1]) * rng.uniform(0.5, 1.0)) for _ in range(4)]
+    clip, boxes = np.zeros((frames, 48, 64), np.uint8), {}
+    for t in range(frames):
+        frame = scene + 1.5 * rng.standard_normal(scene.shape)
+        for x, y, speed in walkers:
+            left = int((x + speed * t) % 74) - 8
+            frame[int(y) : int(y) + 9, max(0, left) : max(0, left + 5)] = 210
+        if t in cart:
+            left = 4 * (t - cart.start)
+            frame[20:30, left : left + 12] = 15
+            boxes[t] = (left, 20, left + 12, 30)
+        clip[t] = np.clip(frame, 0, 255)
+    return clip, boxes
+
+
+@pytest.fixture(scope="session")
+def tiny_video() -> TinySet:
+    """Five normal clips of 40 frames; one of 40 to test, with a cart in frames 20 to 31."""
+    normal = [tiny_clip(seed, 40)[0] for seed in range(5)]
+    test, boxes = tiny_clip(99, 40, range(20, 32))
+    return TinySet(normal, test, tuple(boxes), boxes)
 
 
 def tiny_run(rng: np.random.Generator, length: int, start: str) -> pd.DataFrame:

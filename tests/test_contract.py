@@ -6,24 +6,17 @@ import json
 import subprocess
 import sys
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
+from kinds import KINDS, READ
 from sklearn.metrics import roc_auc_score
 
 from detectors import AnomalyError, Detection, list_methods, load_detector, make_detector
 from detectors.registry import methods
 
-SMALL: dict[str, dict[str, Any]] = {  # settings that make a fit on tiny data fast
-    "image": {"size": 48},
-    "series": {"window": 32},
-    "table": {},
-}
-DATA = {"image": "tiny_images", "series": "tiny_series", "table": "tiny_table"}  # the fixture of each modality
 FORMS = {
     "diffusion_time": ["nonparametric", "categorical", "inverse_gamma"],
     "masked_conditional": ["network", "kernel", "gaussian"],
@@ -31,7 +24,7 @@ FORMS = {
 }
 CASES = [
     pytest.param(modality, name, form, id="-".join(filter(None, (modality, name, form))))
-    for modality in SMALL
+    for modality in KINDS
     for name in list_methods(modality)
     for form in FORMS.get(name, [None])
 ]
@@ -40,7 +33,7 @@ CASES = [
 def settings(modality: str, name: str, form: str | None) -> dict[str, Any]:
     known = methods()[name].settings_for(modality, {})
     small = {k: v for k, v in {"width": 48, "depth": 2, "train_steps": 150}.items() if k in known}
-    return {**SMALL[modality], **small, **({"form": form} if form else {})}
+    return {**KINDS[modality].small, **small, **({"form": form} if form else {})}
 
 
 _fitted: dict[tuple, Any] = {}
@@ -49,7 +42,7 @@ _fitted: dict[tuple, Any] = {}
 @pytest.fixture
 def case(request, modality, name, form):
     """(detector, tiny set), fitted once for all the tests of one method on one modality."""
-    data = request.getfixturevalue(DATA[modality])
+    data = request.getfixturevalue(KINDS[modality].data)
     return fitted(modality, name, form, data), data
 
 
@@ -76,35 +69,19 @@ def test_ranks_the_planted_anomaly_above_normals(case):
 
 @pytest.mark.parametrize(("modality", "name", "form"), CASES)
 def test_the_peak_of_the_map_hits_the_planted_place(case, modality, name):
-    """By chance a peak would hit: image about 4 %, series (one of 3 channels) 33 %, table (one of 5 features) 20 %."""
     detector, data = case
-    maps = detector.anomaly_map(data.test)
-    hits = []
-    for index, place in data.where.items():
-        if modality == "image":
-            row, column = np.unravel_index(np.argmax(maps[index]), maps[index].shape)
-            left, top, right, bottom = place
-            hits.append(left - 5 <= column < right + 5 and top - 5 <= row < bottom + 5)
-        else:
-            names = list(data.test.columns)
-            row = np.asarray(maps)[index]
-            # breaking amount = quantity x price, or a pair of channels, casts doubt on what it was tied to as well
-            hits.append(names[int(np.argmax(row))] in _tied(modality, place))
-    assert np.mean(hits) >= 0.75
-
-
-def _tied(modality: str, place: str) -> set[str]:
-    return {"amount", "tax"} if modality == "table" else {place, "speed_rpm"}
+    assert np.mean(KINDS[modality].hits(detector.anomaly_map(data.test), data)) >= 0.75
 
 
 @pytest.mark.parametrize(("modality", "name", "form"), CASES)
 def test_a_sample_scores_alone_as_in_a_batch(case, modality):
     detector, data = case
-    if modality == "series":
-        pytest.skip("a time stamp means nothing without its surroundings")
+    if KINDS[modality].in_time:
+        pytest.skip("a time stamp or a frame means nothing without its surroundings")
     together = detector.decision_function(data.test)
-    last = data.test[-1:] if modality == "image" else data.test.iloc[-1:]
-    assert detector.decision_function(last)[0] == pytest.approx(together[-1], rel=2e-2, abs=2e-2)
+    assert detector.decision_function(KINDS[modality].last(data.test))[0] == pytest.approx(
+        together[-1], rel=2e-2, abs=2e-2
+    )
 
 
 @pytest.mark.parametrize(("modality", "name", "form"), CASES)
@@ -114,7 +91,7 @@ def test_p_values_flags_and_detections_agree(case, modality):
     assert ((p > 0) & (p <= 1)).all()
     found = detector.detect(data.test, alpha=0.05)
     assert all(isinstance(d, Detection) and d.flagged and d.p_value <= 0.05 for d in found)
-    if modality != "series":
+    if not KINDS[modality].in_time:
         assert {d.index for d in found} == set(np.nonzero(p <= 0.05)[0].tolist())
     assert found
     for detection in found:
@@ -128,48 +105,12 @@ def test_p_values_flags_and_detections_agree(case, modality):
 @pytest.mark.parametrize(("modality", "name", "form"), CASES)
 def test_the_normal_version_is_equal_outside_and_less_odd(case, modality):
     detector, data = case
-    where = {
-        "image": lambda: [box_mask(data.where[i], 48) for i in data.anomalous],
-        "series": lambda: frame_mask(data),
-        "table": lambda: frame_mask(data)[list(data.anomalous)],
-    }[modality]()
-    odd = {
-        "image": lambda: [data.test[i] for i in data.anomalous],
-        "series": lambda: data.test,
-        "table": lambda: data.test.iloc[list(data.anomalous)],
-    }[modality]()
+    kind = KINDS[modality]
+    odd, where = kind.odd(data)
     normal = detector.counterfactual(odd, where=where)
-    before, after = detector.decision_function(odd), detector.decision_function(normal)
-    if modality == "series":
-        assert isinstance(normal, pd.DataFrame)
-        assert normal.index.equals(odd.index)
-        assert np.array_equal(normal.to_numpy()[~where], odd.to_numpy()[~where])
-        before, after = before[list(data.anomalous)], after[list(data.anomalous)]
-    elif modality == "table":
-        assert list(normal.columns) == list(odd.columns)
-        for column in range(odd.shape[1]):
-            kept = ~where[:, column]
-            pd.testing.assert_series_equal(normal.iloc[kept, column], odd.iloc[kept, column])
-    else:
-        from PIL import Image
-
-        for path, mask, picture in zip(odd, where, normal, strict=True):
-            assert np.array_equal(np.asarray(Image.open(path))[~mask], picture[~mask])
+    kind.same_outside(odd, where, normal)
+    before, after = (kind.judged(detector.decision_function(x), data) for x in (odd, normal))
     assert np.mean(after < before) >= 0.75
-
-
-def box_mask(box, size: int) -> np.ndarray:
-    left, top, right, bottom = box
-    mask = np.zeros((size, size), bool)
-    mask[top:bottom, left:right] = True
-    return mask
-
-
-def frame_mask(data) -> np.ndarray:
-    mask = np.zeros(data.test.shape, bool)
-    for row, column in data.where.items():
-        mask[row, list(data.test.columns).index(column)] = True
-    return mask
 
 
 @pytest.mark.parametrize(("modality", "name", "form"), CASES)
@@ -195,9 +136,9 @@ def test_the_same_seed_gives_the_same_scores_and_no_global_state_is_touched(case
     assert np.array_equal(np.random.get_state()[1], before[1])
 
 
-@pytest.mark.parametrize("modality", list(SMALL))
+@pytest.mark.parametrize("modality", list(KINDS))
 def test_members_of_the_default_score_alone(request, modality):
-    data = request.getfixturevalue(DATA[modality])
+    data = request.getfixturevalue(KINDS[modality].data)
     detector = fitted(modality, "default", None, data)
     assert len(detector.members) >= 2
     for member in detector.members:
@@ -211,19 +152,18 @@ def test_a_fresh_process_scores_the_same(request, tmp_path):
     told = {}
     for case in CASES:
         modality, name, form = case.values
-        data = request.getfixturevalue(DATA[modality])
+        data = request.getfixturevalue(KINDS[modality].data)
         detector = fitted(modality, name, form, data)
         detector.save(tmp_path / case.id)
         told[case.id] = detector.decision_function(data.test)
-        keep_samples(data.test, tmp_path / f"{case.id}.samples")
+        KINDS[modality].keep(data.test, tmp_path / f"{case.id}.samples")
     code = (
-        "import json, sys\nfrom pathlib import Path\nimport pandas as pd\nfrom detectors import load_detector\n"
+        "import json, sys\nfrom pathlib import Path\nimport numpy as np\nimport pandas as pd\n"
+        f"from detectors import load_detector\n{READ}"
         "out = {}\n"
         "for file in sorted(Path(sys.argv[1]).glob('*.samples')):\n"
-        "    raw = file.read_bytes()\n"
-        "    samples = pd.read_parquet(file) if raw[:4] == b'PAR1' else json.loads(raw)\n"
         "    detector = load_detector(file.with_suffix(''), device='cpu')\n"
-        "    out[file.stem] = detector.decision_function(samples).tolist()\n"
+        "    out[file.stem] = detector.decision_function(read(file)).tolist()\n"
         "print(json.dumps(out))"
     )
     out = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
@@ -233,20 +173,12 @@ def test_a_fresh_process_scores_the_same(request, tmp_path):
         assert np.allclose(again[case], scores, rtol=1e-4, atol=1e-5), case
 
 
-def keep_samples(samples: Any, file: Path) -> None:
-    """Frames as Parquet, paths as JSON."""
-    if isinstance(samples, pd.DataFrame):
-        samples.to_parquet(file)
-    else:
-        file.write_text(json.dumps([str(path) for path in samples]))
-
-
 @cache
 def _unfitted(modality: str):
     return make_detector(modality)
 
 
-@pytest.mark.parametrize("modality", list(SMALL))
+@pytest.mark.parametrize("modality", list(KINDS))
 def test_asking_before_fit_is_told_in_words(modality):
     with pytest.raises(AnomalyError, match="not fitted"):
         _unfitted(modality).decision_function([])

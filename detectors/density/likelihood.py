@@ -24,13 +24,14 @@ class Likelihood(DenoisingMethod):
     Settings: snr (where the integral ends: larger looks at finer, rarer directions; None: 25 times the normals a
     dimension, 10 to 100, since few normals say little about fine directions), levels (of a learned denoiser),
     exact (of denoiser "corrected" use the Gaussian alone, in closed form).
-    Calls a sample: 0 (Gaussian) or `levels`. Choose it for pictures of parts that always lie alike.
+    Calls a sample: 0 (Gaussian) or `levels`. Choose it for pictures of parts that always lie alike, and for clips
+    of a camera that stands still.
     """
 
     end: Tensor  # the signal-to-noise ratio that the integral ends at
 
     name = "likelihood"
-    modalities = ("image",)
+    modalities = ("image", "video")
     defaults = {"denoiser": "gaussian", "shrinkage": 0.001, "snr": None, "levels": 3, "exact": False}
 
     def __init__(self, space: Space, **settings: Any) -> None:

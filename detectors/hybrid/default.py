@@ -45,6 +45,10 @@ RECIPES: dict[str, tuple[Member, ...]] = {
         ),
         Member("neighbours", "diffusion_time", 2.0, {"memory": 4000}, thins_out=True),
     ),
+    "video": (
+        Member("network", "likelihood", 0.5, {"denoiser": "corrected"}),
+        Member("neighbours", "diffusion_time", 1.0, {"memory": 150, "k": 3, "reach": 0}),
+    ),
     "table": (
         Member("mixture", "smoothed_density"),
         Member("network", "multi_start", 1.0, {"times": (300, 500)}),

@@ -38,12 +38,12 @@ class Items:
 
 @dataclass
 class Event:
-    """One thing to report: a flagged image or row, or a run of flagged time stamps."""
+    """One thing to report: a flagged image or row, or a run of flagged time stamps or frames."""
 
     sample: str
     index: int  # position of the sample, or of the run's first stamp
     peak: int  # position whose score and p-value stand for the event
-    map: np.ndarray  # its calibrated map: image (h, w), series (time, channel), row (feature,)
+    map: np.ndarray  # its calibrated map: image or peak frame (h, w), series (time, channel), row (feature,)
     regions: tuple[Region, ...]
 
 
@@ -97,6 +97,10 @@ class Modality(Learned, ABC):
     @abstractmethod
     def score(self, maps: np.ndarray) -> np.ndarray:
         """Assembled maps -> one float a sample; NaN where nothing was seen."""
+
+    def steady(self, scores: np.ndarray, items: Items, rows: Sequence[int]) -> np.ndarray:
+        """Scores of `rows`, evened out where samples follow each other in time; as they are by default."""
+        return scores
 
     def calibration_block(self, scores: np.ndarray) -> float:
         """How many neighbouring calibration scores (n,) count as one independent observation."""

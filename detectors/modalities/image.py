@@ -270,13 +270,13 @@ class ImageModality(Modality):
         return float(np.median(maps.reshape(len(maps), -1).max(1)))
 
     def full_maps(self, maps: np.ndarray, items: Items) -> list[np.ndarray]:
-        return [_enlarged(m, size) for m, size in zip(maps, items.data.sizes, strict=True)]
+        return [enlarged(m, size) for m, size in zip(maps, items.data.sizes, strict=True)]
 
     # --- places and normal versions ---------------------------------------------------------------------------------
     def events(self, flags: np.ndarray, scores: np.ndarray, maps: np.ndarray, items: Items) -> list[Event]:
         found = []
         for index in np.flatnonzero(flags).tolist():
-            full = _enlarged(maps[index], items.data.sizes[index])
+            full = enlarged(maps[index], items.data.sizes[index])
             name = items.names[index] if items.names is not None else str(index)
             found.append(Event(name, index, index, full, image_regions(full)))
         return found
@@ -284,7 +284,7 @@ class ImageModality(Modality):
     def where(self, maps: np.ndarray, items: Items) -> list[np.ndarray]:
         masks = []
         for cells, (height, width) in zip(maps, items.data.sizes, strict=True):
-            regions = image_regions(_enlarged(cells, (height, width)))
+            regions = image_regions(enlarged(cells, (height, width)))
             margin = max(1, round(0.5 * height / cells.shape[0]))
             masks.append(regions_mask(regions, height, width, margin))
         return masks
@@ -292,7 +292,7 @@ class ImageModality(Modality):
     def holes(self, where: Any, items: Items, rows: Sequence[int]) -> Tensor:
         self._check_masks(where, items)
         grid = self.space.shape[1:]
-        return torch.stack([_cells_touched(np.asarray(where[r], bool), grid) for r in rows])[:, None]
+        return torch.stack([cells_touched(np.asarray(where[r], bool), grid) for r in rows])[:, None]
 
     def _check_masks(self, where: Any, items: Items) -> None:
         if isinstance(where, np.ndarray) and where.ndim == 2:
@@ -316,7 +316,7 @@ class ImageModality(Modality):
             if not mask.any():
                 mended.append(picture.copy())
                 continue
-            content = self._nearest(x, _cells_touched(mask, self.space.shape[1:]))
+            content = self._nearest(x, cells_touched(mask, self.space.shape[1:]))
             content = _resized(content, mask.shape)
             if picture.ndim == 2 and content.ndim == 3:
                 content = content.mean(2).round().astype(np.uint8)
@@ -349,7 +349,7 @@ class ImageModality(Modality):
         mended = Items(Pictures([after], [after.shape[:2]]), 1, 1, ["mended"])
         change = x - self.encode(mended, [0])[0]
         mask = regions_mask(event.regions, *event.map.shape)
-        hole = _cells_touched(mask, self.space.shape[1:])
+        hole = cells_touched(mask, self.space.shape[1:])
         look = change[:, hole].mean(1)
         look = look / look.norm().clamp_min(1e-6)
         left, top, right, bottom = event.regions[0].box or (0, 0, 1, 1)
@@ -414,13 +414,13 @@ def _resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(Image.fromarray(picture).resize((size[1], size[0]), Image.Resampling.BICUBIC))
 
 
-def _enlarged(map_: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def enlarged(map_: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """A cell map (h', w') at a picture's own size."""
     tensor = torch.from_numpy(np.ascontiguousarray(map_, np.float32))[None, None]
     return F.interpolate(tensor, size=tuple(size), mode="bilinear", align_corners=False)[0, 0].numpy()
 
 
-def _cells_touched(mask: np.ndarray, grid: Sequence[int]) -> Tensor:
+def cells_touched(mask: np.ndarray, grid: Sequence[int]) -> Tensor:
     """(h', w') bool: cells that hold a masked pixel."""
     return F.adaptive_max_pool2d(torch.from_numpy(mask).float()[None], (grid[0], grid[1]))[0] > 0
 

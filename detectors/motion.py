@@ -1,0 +1,105 @@
+"""How things move between two frames: a light dense optical flow, and what of it a cell of the picture holds.
+
+Knows grey frames as tensors (n, h, w) in 0..1; not clips, features or anomalies. Everything is deterministic.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+LEVELS = 3  # sizes of the pyramid: 1, 1/2, 1/4
+ROUNDS = 2  # refinements a size
+WINDOW = 7  # pixels a side of the patch that is taken to move as one
+STILL = 2e-4  # squared slopes below it say nothing about motion: the flow there is drawn to zero
+
+
+def flow(before: Tensor, after: Tensor) -> Tensor:
+    """Displacement in pixels from `before` to `after`, both (n, h, w) in 0..1: (n, 2, h, w), x then y.
+
+    Lucas and Kanade (1981) over a pyramid (Bouguet 2000), each pixel's patch solved at once; without texture it is 0.
+    """
+    pyramid = [(before[:, None], after[:, None])]
+    for _ in range(LEVELS - 1):
+        if min(pyramid[-1][0].shape[2:]) < 4 * WINDOW:
+            break
+        pyramid.append((F.avg_pool2d(pyramid[-1][0], 2), F.avg_pool2d(pyramid[-1][1], 2)))
+    motion = before.new_zeros(len(before), 2, *pyramid[-1][0].shape[2:])
+    for first, second in reversed(pyramid):
+        if motion.shape[2:] != first.shape[2:]:
+            grown = F.interpolate(motion, size=first.shape[2:], mode="bilinear", align_corners=False)
+            motion = 2 * grown
+        for _ in range(ROUNDS):
+            motion = motion + _step(first, _shifted(second, motion))
+    return motion
+
+
+def _step(first: Tensor, second: Tensor) -> Tensor:
+    """One Lucas-Kanade solve: (n, 2, h, w), at most a pixel."""
+    mean = (first + second) / 2
+    padded = F.pad(mean, (1, 1, 1, 1), mode="replicate")
+    dx = (padded[:, :, 1:-1, 2:] - padded[:, :, 1:-1, :-2]) / 2
+    dy = (padded[:, :, 2:, 1:-1] - padded[:, :, :-2, 1:-1]) / 2
+    dt = second - first
+    moments = torch.cat([dx * dx, dx * dy, dy * dy, dx * dt, dy * dt], 1)
+    xx, xy, yy, xt, yt = F.avg_pool2d(moments, WINDOW, 1, WINDOW // 2, count_include_pad=False).unbind(1)
+    xx, yy = xx + STILL, yy + STILL
+    det = xx * yy - xy * xy
+    return torch.stack([-(yy * xt - xy * yt) / det, -(xx * yt - xy * xt) / det], 1).clamp(-1, 1)
+
+
+def _shifted(picture: Tensor, motion: Tensor) -> Tensor:
+    """picture (n, 1, h, w) read at each pixel's place plus motion (n, 2, h, w)."""
+    height, width = picture.shape[2:]
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    to_x = (2 * (x.to(motion) + motion[:, 0]) + 1) / width - 1
+    to_y = (2 * (y.to(motion) + motion[:, 1]) + 1) / height - 1
+    return F.grid_sample(picture, torch.stack([to_x, to_y], 3), padding_mode="border", align_corners=False)
+
+
+CHANNELS = ("speed", "right", "down", "change", "figure")  # of a cell
+MOVING = 0.3  # pixels a frame from which a cell counts as moving
+FEWEST = 50  # moving cells that a slope over the picture is believed from
+
+
+def grey(picture: np.ndarray, size: tuple[int, int]) -> Tensor:
+    """A frame (h, w[, 3]) uint8 as grey values 0..1 of the given size (h, w)."""
+    image = Image.fromarray(picture).convert("L")
+    if image.size != (size[1], size[0]):
+        image = image.resize((size[1], size[0]), Image.Resampling.BOX)
+    return torch.from_numpy(np.asarray(image, np.float32) / 255)
+
+
+def cell_motion(before: Tensor, after: Tensor, grid: tuple[int, int], still: Tensor | None) -> Tensor:
+    """What moves in the cells between two frames (n, h, w): (n, len(CHANNELS), h', w').
+
+    speed: the highest in the cell, pixels; right, down: its mean displacement; change: mean change of grey; figure:
+    mean departure from the still scene (h, w), 0 where there is none (a moving camera).
+    """
+    motion = flow(before, after)
+    speed = F.avg_pool2d(motion.square().sum(1, keepdim=True).sqrt(), 3, 1, 1)
+    change = (after - before).abs()[:, None]
+    figure = torch.zeros_like(change) if still is None else (after - still).abs()[:, None]
+    mean = F.adaptive_avg_pool2d(torch.cat([motion, change, figure], 1), grid)
+    return torch.cat([F.adaptive_max_pool2d(speed, grid), mean], 1)
+
+
+def perspective(motion: Tensor) -> Tensor:
+    """Usual speed of what moves, by row of cells: (h',), from normals' cell motion (n, channel, h', w').
+
+    A straight line over the rows, fitted to the moving cells; level where too few move to tell.
+    """
+    speed = motion[:, 0]
+    moving = speed > MOVING
+    rows = torch.arange(speed.shape[1], dtype=torch.float32)
+    if int(moving.sum()) < FEWEST:
+        return torch.ones(len(rows))
+    weight = moving.sum((0, 2)).float()
+    mean = (speed * moving).sum((0, 2)) / weight.clamp_min(1)
+    overall = float((weight * mean).sum() / weight.sum())
+    centre = (weight * rows).sum() / weight.sum()
+    slope = (weight * (rows - centre) * (mean - overall)).sum() / (weight * (rows - centre) ** 2).sum().clamp_min(1e-6)
+    return (overall + slope * (rows - centre)).clamp(overall / 3, overall * 3)
