@@ -177,6 +177,10 @@ class GaussianDenoiser(Denoiser):
         between = share * (1 - share) * moved.transpose(1, 2) @ moved
         self._learn(self.mean + share * moved, (1 - share) * own + share * new + between)
 
+    def widen(self, factor: float) -> None:
+        """Expect `factor` times the variance, and in no direction less than the mean one: anything is possible."""
+        self.register_buffer("values", factor * self.values.clamp_min(float(self.values.mean())))
+
     def _learn(self, mean: Tensor, covariance: Tensor) -> None:
         values, vectors = torch.linalg.eigh(covariance)
         self.register_buffer("mean", mean)
@@ -191,6 +195,11 @@ class GaussianDenoiser(Denoiser):
     def pullback(self, x_t: Tensor, t: Tensor, direction: Tensor) -> Tensor:
         """Exact: the Jacobian V diag(gain) V^T is symmetric and the same at every x_t."""
         return self.unpoints(self._weighed(self.points(direction), self._gain(x_t, t)[1]), x_t)
+
+    def diagonal(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """Diagonal of the Jacobian of x0, like x_t: how far each number is kept at t."""
+        gain = self._gain(x_t, t)[1]
+        return self.unpoints((gain @ self.vectors.square().transpose(1, 2)).expand_as(self.points(x_t)), x_t)
 
     def _gain(self, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """alpha (1, point or 1, 1) and the shrinkage of each direction (site, point or 1, dimension) at t."""
