@@ -321,7 +321,9 @@ class Desk:
         if found is None and re.search(
             r"\b(?:that|this|it|same) ?(?:channel|sensor|feature|column)?\b", self.reading.plain
         ):
-            found = self.memory.part if self.memory.part in names else None
+            spoken_of = self.memory.part if self.memory.part in names else None
+            named = re.search(r"\b(?:that|this|same) (?:channel|sensor|feature|column|field)\b", self.reading.plain)
+            found = spoken_of or (names[0] if named and names else None)  # the guiltiest was named last
         if found is None and required:
             if len(names) == 1:
                 return names[0]

@@ -11,9 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from assistant.llm.dialogue import Memory, Turn
-from assistant.llm.understand import Reading, connectives, intents, understand
+from assistant.llm.naming import match_name, position_in
+from assistant.llm.understand import Reading, connectives, fold, intents, understand
 
-UNSURE, HARDLY = 0.27, 0.22  # no intent is near enough below these scores: as a rule, and where all words are known
+# No intent is near enough below these scores: as a rule, where all words are known, and where they are of another
+# language, whose word pairs no example has.
+UNSURE, HARDLY, ABROAD = 0.27, 0.22, 0.15
 ABOUT_FINDING = (
     "why", "where", "when", "size", "map", "expected", "similar", "compare_normal", "repaired", "without", "blame",
     "sure", "check", "method",
@@ -30,8 +33,10 @@ _VERBS = ("is", "was", "are", "were", "do", "does", "did", "has", "have")
 _ORDER_TO_LABEL = re.compile(r"\b(?:mark|label|tag|classify|record|register|dismiss|confirm|count|treat|log|note)\b")
 _LABELLING = frozenset(["false_alarm", "confirm", "label", "normal"])
 PLAINLY = 0.5  # how near an order to change the store must come where none of its words stands there
-_ANOTHER = re.compile(r"^(?:and |or |what about |how about )*(?:of |for |with |in )?the (?:previous|other|next|former|latter)"
-                      r"(?: (?:one|finding|part|event))?\W*$")  # fmt: skip
+_ANOTHER = re.compile(
+    r"^(?:and |or |what about |how about )*(?:of |for |with |in )?"
+    r"the (?:previous|other|next|former|latter)(?: (?:one|finding|part|event))?\W*$"
+)
 _POLITE = re.compile(r"^(?:can|could|would|will) (?:you|we) (?:please )?")
 
 
@@ -59,10 +64,11 @@ def interpret(
 ) -> Ask:
     """The intent of one question after the one before it; `asked_back`: that one was answered by "which one?"."""
     reading = _places_again(reading, previous, memory)
-    if shortened := _shortened(reading, previous, asked_back):
+    if shortened := _shortened(reading, previous, memory, asked_back):
         return Ask(shortened, reading, shortened=True)
     intent = _by_form(reading, _by_names(reading, reading.intent, memory, focus))
-    if not reading.words or (reading.score < (HARDLY if reading.known > 0.8 else UNSURE) and intent == reading.intent):
+    known = HARDLY if reading.language == "English" else ABROAD
+    if not reading.words or (reading.score < (known if reading.known > 0.8 else UNSURE) and intent == reading.intent):
         intent = _unsure(reading)
     return Ask(intent, reading)
 
@@ -71,6 +77,14 @@ def _asked_back(turns: Sequence[Turn], i: int) -> bool:
     """Whether the answer before turn i asked which one was meant."""
     answer = turns[i - 1].answer if i else ""
     return bool(re.search(r"\bWhich (?:one|finding|of|channel|part|sample)\b.*\?", answer))
+
+
+def _names_a_part(reading: Reading, memory: Memory) -> bool:
+    """Whether a short follow-up names a channel or feature of what is spoken of, and nothing else: "now the hour"."""
+    topic = memory.topics[-1] if memory.topics else ""
+    name = match_name(reading, memory.parts.get(topic, []))
+    spelled = set(fold(name or "").replace("_", " ").split())
+    return name is not None and not set(reading.words) - connectives() - spelled - {"instead", "?"}
 
 
 def _places_again(reading: Reading, previous: Ask | None, memory: Memory) -> Reading:
@@ -88,10 +102,12 @@ def _places_again(reading: Reading, previous: Ask | None, memory: Memory) -> Rea
     return replace(reading, mentions=moved, words=tuple(word if w == "xordinal" else w for w in reading.words))
 
 
-def _shortened(reading: Reading, previous: Ask | None, asked_back: bool) -> str:
+def _shortened(reading: Reading, previous: Ask | None, memory: Memory, asked_back: bool) -> str:
     """The intent of a follow-up that names only what is new ("and the second one?"), "" for a full question."""
     named = [word for word in reading.words if word.startswith("x")]
     rest = [word for word in reading.words if not word.startswith("x") and word != "?" and word not in connectives()]
+    if previous and previous.intent in ("repaired", "without") and _names_a_part(reading, memory):
+        return previous.intent
     if previous and _ANOTHER.search(reading.plain):
         return previous.intent if previous.intent in ABOUT_FINDING else "why"
     if not named or rest or len(reading.words) > len(named) + 5 or reading.words[0] in _VERBS:
@@ -126,6 +142,10 @@ def _by_names(reading: Reading, intent: str, memory: Memory, focus: str | None) 
         return "compare"
     if intent == "similar" and not things and _PAIR.search(reading.plain):
         return "compare"
+    if intent in ("alpha", "overview") and not things and not reading.mentions.levels and (
+        " " in (position_in(reading.plain) or "")
+    ):  # fmt: skip
+        return "list"
     if intent == "who" and {"channel", "score"} & reading.concepts:
         intent = "blame"
     if intent == "worst" and "channel" in reading.concepts:

@@ -43,6 +43,8 @@ COUNTS = {
     "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
     "dozen": 12, "twenty": 20, "fifty": 50, "hundred": 100, "half": 0.5,
 }  # fmt: skip
+HOURS = {**{word: int(number) for word, number in COUNTS.items() if 1 <= number <= 10}, "eleven": 11, "twelve": 12}
+_HOUR = rf"{'|'.join(HOURS)}|1?\d|2[0-3]"
 _ORDINAL = "|".join(sorted(ORDINALS, key=len, reverse=True))
 _COUNT = "|".join(COUNTS)
 _EXTENSIONS = "png|jpe?g|bmp|tiff?|webp|gif|npy|npz|csv|tsv|parquet|feather|mp4|avi|json"
@@ -147,6 +149,15 @@ def _ordinal_of(kind: str, word: str) -> Callable[[re.Match[str], Mentions], str
     return take
 
 
+def _clock(match: re.Match[str], seen: Mentions) -> str:
+    """ "half past nine", "quarter to ten", "9 o'clock", "at 9 pm" as a time of day."""
+    hour = HOURS.get(match["hour"]) or int(match["hour"])
+    minutes = {"half past": 30, "quarter past": 15, "quarter to": -15}.get(match["before"] or "", 0)
+    total = 60 * hour + minutes
+    seen.times.append(f"{total // 60 % 24}:{total % 60:02d}{match['half'] or ''}")
+    return " xtime "
+
+
 def _bare(match: re.Match[str], seen: Mentions) -> str:
     seen.bare.append(match[0])
     return " xbare "
@@ -161,6 +172,8 @@ _RULES: list[tuple[re.Pattern[str], Callable[[re.Match[str], Mentions], str]]] =
     (re.compile(rf"[\w\-./\\]*\w\.(?:{_EXTENSIONS})\b"), _keep("samples", "xsample", lambda match: match[0])),
     (re.compile(r"\b(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?\b(?:\s?[ap]m\b)?"),
      _keep("times", "xtime", lambda match: match[0])),
+    (re.compile(rf"\b(?P<before>half past|quarter past|quarter to) (?P<hour>{_HOUR})\b(?P<half>)"), _clock),
+    (re.compile(rf"(?P<before>)\b(?P<hour>{_HOUR}) ?(?:(?P<half>[ap]m)|o'?clock)\b"), _clock),
     (re.compile(rf"\b(?:(?:{NOUNS_FINDING})\s+)?f[\s\-#]?(?P<numbers>\d{{1,7}})\b(?!%|\.\d)"), _findings),
     (re.compile(rf"\b(?:{NOUNS_FINDING})\s*{_NUMBERED}\s*(?P<numbers>{_MANY}|\d+\s*-\s*\d+)\b(?!\s?%|\.\d)"),
      _findings),
@@ -196,7 +209,8 @@ _RULES: list[tuple[re.Pattern[str], Callable[[re.Match[str], Mentions], str]]] =
     (re.compile(r"(?:\bnumber|\bno\.|\bnr\.?|#)\s*(?P<numbers>\d{1,7})\b"), _findings),
     (re.compile(r"(?:^(?:and |or |ok |ok and |then )?|\b(?:the|la|le|el|die|der|das|my|your)\s+)"
                 rf"(?P<ordinal>{_ORDINAL})\b"
-                rf"(?=\s*(?:{_THING}|in the list|of (?:them|these|those)|please|(?:with|and|to|against|versus) the|[?.!,]|$))(?:\s+(?:{_THING})\b)?"),
+                rf"(?=\s*(?:{_THING}|in the list|of (?:them|these|those)|please|(?:with|and|to|against|versus) the"
+                r"|[?.!,]|$))(?:\s+(?:{_THING})\b)?"),
      _ordinal_of("places", "xordinal")),
     (re.compile(r"(?<![\w.])\d{1,7}(?![\w%]|\.\d)"), _bare),
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from assistant.llm.skills import skill
 from assistant.llm.understand import fold
 from assistant.llm.view import View, number
 
+_BOUND = re.compile(r"\b(?:after|since|from|before|until|till|between|later|earlier)\b")
 _ORDERS = {"p_value": "the strangest first", "score": "by score", "index": "in their own order",
            "created": "by time"}  # fmt: skip
 
@@ -137,7 +138,7 @@ def say_where(desk: Desk, evidence: Evidence, view: View, named: bool = False) -
 def list_findings(desk: Desk) -> None:
     """Findings, filtered and sorted as the question says."""
     if desk.reading.mentions.times:
-        _at_time(desk)
+        (_within if _BOUND.search(desk.reading.plain) else _at_time)(desk)
         return
     arguments = _filters(desk)
     evidence = desk.try_("list_findings", **arguments)
@@ -247,12 +248,31 @@ def _line(desk: Desk, evidence: Evidence, name: str, arguments: dict[str, Any]) 
     return ", ".join(pieces)
 
 
+def _within(desk: Desk) -> None:
+    """The events that begin after, before or between times of day, in their order."""
+    evidence = desk.try_("list_findings", run=desk.run(), limit=50, order="index")
+    clocks = sorted(_clock(time) for time in desk.reading.mentions.times[:2])
+    before = len(clocks) == 1 and re.search(r"\b(?:before|until|till|earlier)\b", desk.reading.plain)
+    first, last = ("", clocks[0]) if before else (clocks[0], clocks[1] if len(clocks) > 1 else "24")
+    names = [n for n in listing(evidence) if (begin := _start(View(evidence, n))) and first <= begin[11:16] <= last]
+    if not names:
+        desk.end("time_none", evidence)
+    desk.say("list_head_plain", evidence, order=_ORDERS["index"])
+    for name in names[:20]:
+        desk.pen.item(_line(desk, evidence, name, {"order": "index"}), evidence)
+
+
+def _clock(time: str) -> str:
+    """ "9:30pm" as "21:30"."""
+    hour, minute = re.findall(r"\d+", time)[:2]
+    late = 12 if time.rstrip().endswith("pm") and int(hour) < 12 else 0
+    return f"{int(hour) + late:02d}:{minute}"
+
+
 def _at_time(desk: Desk) -> None:
     """The event that covers a time of day, explained: of those that begin before it, the latest."""
     evidence = desk.try_("list_findings", run=desk.run(), limit=50, order="index")
-    hour, minute = re.findall(r"\d+", desk.reading.mentions.times[0])[:2]
-    late = 12 if desk.reading.mentions.times[0].endswith("pm") and int(hour) < 12 else 0
-    clock = f"{int(hour) + late:02d}:{minute}"
+    clock = _clock(desk.reading.mentions.times[0])
     begun = [name for name in listing(evidence) if (start := _start(View(evidence, name))) and start[11:16] <= clock]
     if not begun:
         desk.end("time_none", evidence)
