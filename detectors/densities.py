@@ -6,7 +6,6 @@ dimension (n, d), and the expected values of unknown dimensions given the known 
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -15,8 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from detectors.neighbours import Cells
+
 GRID = 512  # points of a column's density
+CHUNK = 512  # rows at once: what many components make of them stays in the cache
 STARTS = 2  # mixtures that are averaged
+LEAST_APART = 1e-2  # standard deviations; nearer rows are copies
 KNOTS = 256  # points of a column's curve from values to normal scores
 
 
@@ -37,7 +40,8 @@ class Mixture(Learned):
     """
 
     means: Tensor  # (k, d)
-    precisions: Tensor  # (level, k, d, d)
+    axes: Tensor  # (k, d, d) eigenvectors of each covariance, as columns
+    weights: Tensor  # (level, k, d) inverse variances along them under each noise
     peaks: Tensor  # (level, k) log-density of each component at its own mean, weight included
 
     def __init__(self, noise: Sequence[float]) -> None:
@@ -49,35 +53,45 @@ class Mixture(Learned):
         most = max(1, min(components, len(rows) // 20))
         counts = sorted({1, max(1, most // 4), most})
         order = np.random.default_rng(seed).permutation(len(rows))[:4000]
-        held, rest = rows[order[: len(order) // 5]], rows[order[len(order) // 5 :]]
+        held, rest = x[order[: len(order) // 5]], rows[order[len(order) // 5 :]]
         if len(counts) > 1:
-            likely = [self._score_at(*self._widened(_em(rest, count, seed), 0), held) for count in counts]
-            counts = [counts[int(np.argmax(likely))]]
-        models = [_em(rows, counts[0], seed + start) for start in range(STARTS if counts[0] > 1 else 1)]
-        wide = [[self._widened(model, level) for model in models] for level in range(len(self.noise))]
-        means, precisions, peaks = ([torch.cat([m[part] for m in ms]) for ms in wide] for part in range(3))
-        self.learn(means=means[0], precisions=torch.stack(precisions), peaks=torch.stack(peaks))
+            counts = [max(counts, key=lambda count: self._likely([_em(rest, count, seed)], held))]
+        self._take([_em(rows, counts[0], seed + start) for start in range(STARTS if counts[0] > 1 else 1)])
 
-    def _widened(self, model: Any, level: int) -> tuple[Tensor, Tensor, Tensor]:
-        """(means, precisions, peaks) of the fitted components under one noise level."""
-        size = model.means_.shape[1]
-        wide = torch.from_numpy(model.covariances_) + self.noise[level] * torch.eye(size, dtype=torch.float64)
-        peaks = torch.from_numpy(np.log(model.weights_ + 1e-12)) - 0.5 * torch.logdet(wide)
-        return torch.from_numpy(model.means_), torch.linalg.inv(wide), peaks
+    def _take(self, models: Sequence[Any]) -> None:
+        """Keep fitted mixtures as one."""
+        covariances = torch.from_numpy(np.concatenate([m.covariances_ for m in models]))
+        values, axes = torch.linalg.eigh(covariances)
+        wide = values.clamp_min(0)[None] + torch.tensor(self.noise, dtype=torch.float64)[:, None, None]
+        shares = torch.from_numpy(np.log(np.concatenate([m.weights_ for m in models]) + 1e-12))
+        means = torch.from_numpy(np.concatenate([m.means_ for m in models]))
+        self.learn(means=means, axes=axes, weights=1 / wide, peaks=shares - 0.5 * wide.log().sum(2))
 
-    @staticmethod
-    def _score_at(means: Tensor, precisions: Tensor, peaks: Tensor, held: np.ndarray) -> float:
-        return float(torch.logsumexp(_logs(torch.from_numpy(held), means, precisions, peaks)[1], 0).mean())
+    def _likely(self, models: Sequence[Any], held: Tensor) -> float:
+        """Mean log-density of `held` at the sharpest level."""
+        self._take(models)
+        return float(torch.logsumexp(self._logs(held.float())[0][0], 1).double().mean())
+
+    def _logs(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Weighted log-densities (level, n, k), and x along each component's axes (n, k, d)."""
+        count, size = self.means.shape
+        axes = self.axes.transpose(0, 1).reshape(size, -1)  # (d, k * axis): one product serves all components
+        along = torch.addmm(-torch.bmm(self.means[:, None], self.axes).view(1, -1), x, axes).view(-1, count, size)
+        distance = torch.einsum("nkd,lkd->lnk", along.square(), self.weights)
+        return self.peaks[:, None] - 0.5 * distance, along
 
     def score(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        total, evidence = x.new_zeros(len(x)), torch.zeros_like(x)
-        for level, (precisions, peaks) in enumerate(zip(self.precisions, self.peaks, strict=True)):
-            pull, logs = _logs(x, self.means, precisions, peaks)
-            total = total + (torch.logsumexp(peaks, 0) - torch.logsumexp(logs, 0)).clamp_min(0)
-            if level == 0:  # the sharpest level: the residual of a value given the others, in conditional deviations
-                diagonal = precisions.diagonal(dim1=1, dim2=2)
-                evidence = torch.einsum("kn,knd->nd", logs.softmax(0), pull**2 / diagonal[:, None])
-        return total / len(self.noise), evidence
+        parts = [self._judged(part) for part in x.split(CHUNK)]
+        return torch.cat([total for total, _ in parts]), torch.cat([evidence for _, evidence in parts])
+
+    def _judged(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        logs, along = self._logs(x)
+        total = (torch.logsumexp(self.peaks, 1)[:, None] - torch.logsumexp(logs, 2)).clamp_min(0).mean(0)
+        # evidence at the sharpest level: the residual of a value given the others, in conditional deviations
+        scaled = self.axes * self.weights[0][:, None]  # (k, d, axis)
+        diagonal = (scaled * self.axes).sum(2)  # (k, d) of the precision
+        pull = torch.bmm(along.transpose(0, 1), (scaled / diagonal.sqrt()[:, :, None]).transpose(1, 2))
+        return total, (pull.square_() * logs[0].softmax(1).T[:, :, None]).sum(0)
 
     def expected(self, x: Tensor, hole: Tensor) -> Tensor:
         """The conditional mean under the mixture, one solve for each pattern of holes."""
@@ -92,22 +106,15 @@ class Mixture(Learned):
 
     def _conditional(self, x: Tensor, gap: Tensor) -> Tensor:
         """Means of the dimensions `gap` (d,) given the others: (n, gaps)."""
-        precisions, peaks = self.precisions[0], self.peaks[0]
+        precisions = (self.axes * self.weights[0][:, None]) @ self.axes.transpose(1, 2)
         inner = precisions[:, gap][:, :, gap]  # precision of the gap given the rest
         cross = precisions[:, gap][:, :, ~gap]
         offset = x[None, :, ~gap] - self.means[:, None, ~gap]  # (k, n, rest)
         step = torch.linalg.solve(inner, cross)  # (k, gap, rest)
         means = self.means[:, None, gap] - offset @ step.transpose(1, 2)
         rest = precisions[:, ~gap][:, :, ~gap] - cross.transpose(1, 2) @ step  # marginal precision of the rest
-        logs = peaks[:, None] - 0.5 * torch.logdet(inner)[:, None] - 0.5 * ((offset @ rest) * offset).sum(2)
+        logs = self.peaks[0][:, None] - 0.5 * torch.logdet(inner)[:, None] - 0.5 * ((offset @ rest) * offset).sum(2)
         return torch.einsum("kn,kng->ng", logs.softmax(0), means)
-
-
-def _logs(x: Tensor, means: Tensor, precisions: Tensor, peaks: Tensor) -> tuple[Tensor, Tensor]:
-    """P_k (x - mu_k): (k, n, d), and the weighted log-densities (k, n)."""
-    offset = x[None] - means[:, None]
-    pull = offset @ precisions
-    return pull, peaks[:, None] - 0.5 * (pull * offset).sum(2)
 
 
 def _em(rows: np.ndarray, count: int, seed: int) -> Any:
@@ -120,35 +127,49 @@ def _em(rows: np.ndarray, count: int, seed: int) -> Any:
 
 
 class Kernel(Learned):
-    """A Gaussian around every remembered row; only the nearest ones count."""
+    """A Gaussian around every remembered row; a row meets those of its cell (`Cells`)."""
 
-    memory: Tensor  # (m, d)
     width: Tensor  # () deviation of the kernel
+    top: Tensor  # () log-density, up to a constant, where normals are densest
     precision: Tensor  # (d, d) of the memory as one Gaussian: which value is odd given the others
     mean: Tensor  # (d,)
-    neighbours = 50
 
     def __init__(self, noise: float) -> None:
         super().__init__()
         self.noise = float(noise)
+        self.cells = Cells()
+
+    @property
+    def memory(self) -> Tensor:
+        """(m, d) remembered rows."""
+        return self.cells.points
 
     def fit(self, x: Tensor, components: int, seed: int) -> None:
         probe = x[:: max(1, len(x) // 1000)]
         nearest = torch.cdist(probe, x).topk(min(6, len(x)), largest=False).values[:, -1]  # the first is the row itself
+        apart = nearest[nearest > LEAST_APART]  # rows that are copies of others tell no width
+        width = self.noise * (apart.median() if len(apart) else torch.ones(()))
         covariance = torch.cov(x.T.double()).reshape(x.shape[1], -1)
         ridge = 0.05 * torch.eye(x.shape[1], dtype=torch.float64)
-        self.learn(memory=x, width=self.noise * nearest.median() + 1e-3, mean=x.mean(0))
-        self.learn(precision=torch.linalg.inv(0.95 * covariance + ridge))
+        self.learn(width=width, mean=x.mean(0), precision=torch.linalg.inv(0.95 * covariance + ridge))
+        self.cells.fit(x)
+        self.learn(top=self._log_density(probe).max())
 
     def add(self, x: Tensor) -> None:
-        self.learn(memory=torch.cat([self.memory, x]))
+        self.cells.fit(torch.cat([self.memory, x.to(self.memory)]))
+
+    def _log_density(self, x: Tensor) -> Tensor:
+        """(n,) up to a constant. Distances are taken from the cell's centre, where float32 is exact enough."""
+        out = x.new_empty(len(x))
+        for rows, centre, points in self.cells.meet(x):
+            query, near = (x[rows] - centre) / self.width, (points - centre) / self.width
+            logs = torch.addmm(-0.5 * near.square().sum(1), query, near.T)
+            out[rows] = torch.logsumexp(logs, 1) - 0.5 * query.square().sum(1)
+        return out
 
     def score(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        k = min(self.neighbours, len(self.memory))
-        distance = torch.cdist(x, self.memory).topk(k, largest=False).values
-        score = math.log(k) - torch.logsumexp(-0.5 * (distance / self.width) ** 2, 1)
         pull = (x - self.mean) @ self.precision
-        return score.clamp_min(0), pull**2 / self.precision.diagonal()
+        return (self.top - self._log_density(x)).clamp_min(0), pull**2 / self.precision.diagonal()
 
     def expected(self, x: Tensor, hole: Tensor) -> Tensor:
         """The posterior mean over the remembered rows that are near in the known dimensions."""
