@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -22,15 +21,16 @@ from detectors.errors import AnomalyError
 from detectors.readers.columns import as_series, as_table, guess_modality
 from detectors.readers.files import DATA_SUFFIXES, Raw, counted, from_array, read_raw
 from detectors.readers.images import IMAGE_SUFFIXES, as_uint8, check_images, looks_like_mask, open_image
+from detectors.readers.videos import VIDEO_SUFFIXES, natural, open_clips
 
 __all__ = ["MODALITIES", "Source", "open_image", "read_source"]
 
-MODALITIES = ("image", "series", "table")
+MODALITIES = ("image", "series", "table", "video")
 _NEVER = {
     (".pkl", ".pickle", ".joblib", ".pt", ".pth"): "pickled files can run code and are never opened; save it as CSV",
     (".xls", ".xlsx", ".ods"): "spreadsheets are not read; save the sheet as CSV",
-    (".gz", ".zip", ".bz2", ".xz", ".tar", ".7z"): "archives are not read; unpack it first",
-    (".mp4", ".avi", ".mov", ".mkv"): "clips are not read; save their frames as images",
+    (".zip",): "a zip is only read as a clip of frames, with modality video; else unpack it first",
+    (".gz", ".bz2", ".xz", ".tar", ".7z"): "archives are not read; unpack it first",
 }
 
 
@@ -38,9 +38,10 @@ _NEVER = {
 class Source:
     """Samples as a detector takes them, with their names and what was said on the way in."""
 
-    modality: str  # "image" | "series" | "table"
-    samples: Any  # image: list of paths (or uint8 arrays); series and table: data frame (series: index = time stamps)
-    names: list[str] | None  # one name a sample; None for a series
+    modality: str  # "image" | "series" | "table" | "video"
+    samples: Any  # image: list of paths (or uint8 arrays); series and table: data frame (series: index = time stamps);
+    # video: list of clips
+    names: list[str] | None  # one name a sample; None for a series and for clips
     skipped: list[tuple[str, str]] = field(default_factory=list)  # (file, reason)
     origin: str = ""  # what was read, as the person named it
     digest: str = ""  # sha256 over names and sizes (files) or over the values (in memory), for provenance
@@ -54,7 +55,8 @@ def read_source(source: Any, modality: str | None = None) -> Source:
     """Reads `source` as `modality`, guessed (and said in `notes`) when None.
 
     source: a folder (images at any depth, or one data file), a path or list of paths, an .npz array as
-    "file.npz::name", an array, a list of arrays, a data frame, or a Source (returned as it is).
+    "file.npz::name", an array, a list of arrays, a data frame, or a Source (returned as it is). Clips are asked for
+    (modality "video": folders or zips of frames, arrays) but for video files, which can be nothing else.
     Raises AnomalyError when nothing usable is there; single bad images are only listed in `skipped`.
     """
     if modality is not None and modality not in MODALITIES:
@@ -63,6 +65,8 @@ def read_source(source: Any, modality: str | None = None) -> Source:
         if modality not in (None, source.modality):
             raise AnomalyError(f"{source.origin} was read as {source.modality}, not as {modality}.")
         return source
+    if modality == "video" or (modality is None and _are_videos(source)):
+        return _from_clips(source)
     if isinstance(source, str | os.PathLike):
         return _read_path(os.fspath(source), modality)
     if isinstance(source, pd.DataFrame | pd.Series):
@@ -131,7 +135,7 @@ def _walk(folder: Path) -> list[Path]:
         seen.add((status.st_dev, status.st_ino))
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
         found += [Path(root) / name for name in files if not name.startswith(".")]
-    return sorted(found, key=lambda path: _natural(str(path.relative_to(folder))))
+    return sorted(found, key=lambda path: natural(str(path.relative_to(folder))))
 
 
 def _read_list(items: list[Any], modality: str | None) -> Source:
@@ -204,6 +208,33 @@ def _from_pictures(arrays: Sequence[np.ndarray], origin: str) -> Source:
     return Source("image", pictures, names, skipped, origin, digest)
 
 
+# ---------------------------------------------------------------- clips
+
+
+def _are_videos(source: Any) -> bool:
+    """Whether a source is a video file, several of them, or a folder that holds only such."""
+    if isinstance(source, str | os.PathLike):
+        path = Path(source).expanduser()
+        if path.is_dir():
+            return _are_videos(_walk(path))
+        return path.suffix.lower() in VIDEO_SUFFIXES
+    some = list(source) if isinstance(source, list | tuple) else []
+    return (
+        bool(some)
+        and all(isinstance(one, str | os.PathLike) and not Path(one).is_dir() for one in some)
+        and all(Path(one).suffix.lower() in VIDEO_SUFFIXES for one in some)
+    )
+
+
+def _from_clips(source: Any) -> Source:
+    clips, one = open_clips(source)
+    origin = os.fspath(source) if isinstance(source, str | os.PathLike) else counted(len(clips), "clip")
+    frames = sum(len(clip) for clip in clips)
+    digest = _digest([(f"{clip.name} {clip.size} {clip.fingerprint()}", len(clip)) for clip in clips])
+    notes = [] if one else [f"Read as {counted(len(clips), 'clip')} with {frames} frames."]
+    return Source("video", clips, None, [], origin, digest, notes)
+
+
 # ---------------------------------------------------------------- series and tables
 
 
@@ -263,11 +294,6 @@ def _readable(modality: str | None = None) -> str:
 def _name(path: Path) -> str:
     """A relative path as text that any output can carry: bytes that are no UTF-8 are shown as \\xNN."""
     return path.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def _natural(text: str) -> list[tuple[int, int, str]]:
-    """Sort key under which part_2 comes before part_10."""
-    return [(0, int(piece), "") if piece.isdecimal() else (1, 0, piece) for piece in re.split(r"(\d+)", text) if piece]
 
 
 def _short_names(paths: Sequence[Path]) -> list[str]:

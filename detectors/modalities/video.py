@@ -115,6 +115,7 @@ class VideoModality(Modality):
     # --- samples in ------------------------------------------------------------------------------------------------
     def open(self, samples: Any) -> Items:
         clips, one = open_clips(samples.samples if isinstance(samples, Source) else samples)
+        one = one or (isinstance(samples, Source) and len(clips) == 1)
         offsets = np.cumsum([0, *(len(clip) for clip in clips)])
         sources = [Frame(clip, i) for clip in clips for i in range(len(clip))]
         sizes = [clip.size for clip in clips for _ in range(len(clip))]
