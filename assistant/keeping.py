@@ -10,6 +10,8 @@
     table    row.json              {"values": {feature: value}, "map": {feature: calibrated value}}
              counterfactual.json   {feature: value}, when made
     all      explanation.json      {"score", "p_value"} of the nearest normal version, when made
+             measures.json         descriptors of the leading parts: [{"part", "name", "value", "unit"}, ...]
+             test.json             how the explanation stood its test, when made (see assistant/trials.py)
 
 A run keeps what was scored: series.parquet with scores.npz (`scores`, `p_values`, one a stamp), or table.parquet.
 Files are written whole or not at all, so that a reader never meets half of one.
@@ -160,6 +162,17 @@ def load_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise lost(path) from error
+
+
+def keep_measures(folder: Path, measures: Sequence[Mapping[str, Any]]) -> None:
+    """Write the descriptors of a finding."""
+    keep_json(folder / "measures.json", list(measures))
+
+
+def load_measures(folder: Path) -> list[dict[str, Any]]:
+    """The descriptors of a finding; none where nothing was measured (findings of older runs)."""
+    path = folder / "measures.json"
+    return list(load_json(path)) if path.is_file() else []
 
 
 def keep_frame(path: Path, frame: pd.DataFrame) -> None:

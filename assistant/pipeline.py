@@ -18,9 +18,11 @@ import numpy as np
 
 from assistant import keeping
 from assistant.config import Config
+from assistant.kinds import load_kinds
+from assistant.modalities import kind
 from assistant.records import Finding, Run, Sample
 from assistant.scoring import SCORERS, Batch, Job, Progress, silent
-from assistant.specimens import ImageSpecimen, SeriesSpecimen, Specimen, TableSpecimen
+from assistant.specimens import ImageSpecimen, SeriesSpecimen, Specimen, TableSpecimen, VideoSpecimen
 from assistant.store import Store
 from detectors.errors import AnomalyError
 
@@ -93,6 +95,14 @@ class Workspace:
         except (OSError, KeyError, ValueError) as error:
             raise keeping.lost(path) from error
 
+    def clip_events(self, run: str, alpha: float) -> int:
+        """Runs of frames with p-values of at most alpha, in a run over clips."""
+        from detectors.localization_video import runs
+
+        with np.load(self.store.run_folder(run) / "scores.npz", allow_pickle=False) as file:
+            flags, offsets = file["p_values"] <= alpha, file["offsets"]
+        return len(runs(flags, np.arange(len(flags)), offsets, self.store.run(run).info["settings"]["gap"]))
+
     def image(self, finding: Finding | str) -> Path:
         """The picture of a finding as the detector saw it."""
         finding = self.store.finding(finding) if isinstance(finding, str) else finding
@@ -109,6 +119,8 @@ class Workspace:
             return ImageSpecimen(finding, detector)
         if finding.modality == "series":
             return SeriesSpecimen(finding, detector)
+        if finding.modality == "video":
+            return VideoSpecimen(finding, detector)
         if finding.modality == "table":
             return TableSpecimen(finding, detector, self.table(finding.run))
         raise AnomalyError(f"{finding.id} is a finding over {finding.modality}, which cannot be scored again yet.")
@@ -234,7 +246,8 @@ def run_detection(
     data = read_source(source, info["modality"])
     changed = _recalibrate(workspace, detector, str(Path(model).expanduser().absolute()), info, alpha)
     staging = workspace.store.root / "staging" / uuid.uuid4().hex
-    job = Job(detector, data, alpha, fdr, _cut, open_image, staging, lambda f, m: tell(0.9 * f, m))
+    kinds = load_kinds(workspace.config.kinds)
+    job = Job(detector, data, alpha, fdr, _cut, open_image, staging, lambda f, m: tell(0.9 * f, m), kinds)
     try:
         batch = SCORERS[data.modality](job)
         run = Run(
@@ -301,9 +314,8 @@ def _mover(store: Store, staging: Path, folders: Sequence[Path]) -> Callable[[st
 
 
 def _samples(batch: Batch) -> list[Sample]:
-    flagged = {finding.index for finding in batch.findings}
     rows = zip(batch.names, batch.scores.tolist(), batch.p_values.tolist(), strict=True)
-    return [Sample("", name, i, score, p, i in flagged) for i, (name, score, p) in enumerate(rows)]
+    return [Sample("", name, i, score, p, p <= batch.alpha) for i, (name, score, p) in enumerate(rows)]
 
 
 def _draw_first(workspace: Workspace, run: Run, tell: Progress) -> None:
@@ -312,7 +324,7 @@ def _draw_first(workspace: Workspace, run: Run, tell: Progress) -> None:
     for number, finding in enumerate(first):
         with workspace.lock:
             workspace.specimen(finding).explain()
-        if finding.modality == "image":
+        if kind(finding.modality).pictured:
             keeping.keep_overlay(finding.folder, finding.regions)
         tell((number + 1) / len(first), "drawing the normal versions")
 

@@ -36,6 +36,7 @@ def _in_state(state: str) -> ColumnElement[bool]:
 
 FILTERS: dict[str, Any] = {
     "state": _in_state,
+    "kind": lambda kind: FindingRow.kind == kind,
     "not_state": lambda state: FindingRow.state != state,
     "label": lambda label: FindingRow.label == label,
     "model": lambda model: FindingRow.run_id.in_(select(RunRow.id).where(RunRow.model == model)),

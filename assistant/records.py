@@ -58,6 +58,8 @@ class Finding:
     incident: str | None = None
     created: str = ""  # when it was detected
     time: str = ""  # when it happened: an event's first time stamp where known, else `created`
+    kind: str = ""  # of anomaly, see assistant/kinds.py; "unclear", or "" where nothing was measured
+    kind_confidence: float | None = None  # 0..1
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -137,3 +139,5 @@ class NewFinding:
     parts: list[dict[str, Any]] = field(default_factory=list)
     signature: bytes = b""  # float32, little endian
     time: str = ""
+    kind: str = ""
+    kind_confidence: float | None = None

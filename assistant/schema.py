@@ -67,6 +67,8 @@ class FindingRow(Base):
     incident_id: Mapped[int | None] = mapped_column(ForeignKey("incidents.id"))
     created: Mapped[str] = mapped_column(String(32))
     time: Mapped[str] = mapped_column(String(32))
+    kind: Mapped[str] = mapped_column(String(64), server_default="")
+    kind_confidence: Mapped[float | None]
 
 
 Index("ix_findings_run_p", FindingRow.run_id, FindingRow.p_value, FindingRow.score.desc())
@@ -77,6 +79,7 @@ Index("ix_findings_p", FindingRow.p_value, FindingRow.score.desc())
 Index("ix_findings_score", FindingRow.score)
 Index("ix_findings_run_state", FindingRow.run_id, FindingRow.state)
 Index("ix_findings_state", FindingRow.state)
+Index("ix_findings_run_kind", FindingRow.run_id, FindingRow.kind)
 Index("ix_findings_sample", FindingRow.sample)
 Index("ix_findings_time", FindingRow.time)
 Index("ix_findings_incident", FindingRow.incident_id)

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from assistant import keeping
+from assistant import clips, keeping
+from assistant.kinds import Kinds, leading_numbers
 from assistant.records import NewFinding
 from detectors.errors import AnomalyError
 
@@ -38,6 +39,7 @@ class Job:
     open_image: Callable[[Any], np.ndarray]
     staging: Path
     tell: Progress
+    kinds: Kinds = field(default_factory=Kinds)
 
 
 @dataclass
@@ -55,6 +57,11 @@ class Batch:
     def add(self, job: Job, detection: Any, name: str, index: int, time: str = "") -> Path:
         """Take up a detection; returns the folder for what it keeps."""
         told = keeping.plain(detection.to_dict())
+        folder = job.staging / f"finding-{len(self.findings)}"
+        judged = None
+        if told["measures"]:
+            keeping.keep_measures(folder, told["measures"])
+            judged = job.kinds.judge(job.data.modality, leading_numbers(told["measures"]))
         finding = NewFinding(
             sample=name,
             index=index,
@@ -65,8 +72,9 @@ class Batch:
             parts=told["parts"],
             signature=np.asarray(detection.signature, "<f4").tobytes(),
             time=time,
+            kind=judged.kind if judged else "",
+            kind_confidence=judged.confidence if judged else None,
         )
-        folder = job.staging / f"finding-{len(self.findings)}"
         self.findings.append(finding)
         self.folders.append(folder)
         return folder
@@ -188,4 +196,55 @@ def score_table(job: Job) -> Batch:
     return batch
 
 
-SCORERS: dict[str, Callable[[Job], Batch]] = {"image": score_images, "series": score_series, "table": score_table}
+# --- clips --------------------------------------------------------------------------------------------------------
+
+
+def score_video(job: Job) -> Batch:
+    """Clips; their findings are runs of frames, each kept with its peak frame and the frames around it."""
+    found, batch = _assessed(job, [])
+    lengths = [len(clip) for clip in job.data.samples]
+    offsets = np.cumsum([0, *lengths])
+    batch.names = [
+        f"frame {n}" if len(lengths) == 1 else f"{clip.name}, frame {n}"
+        for clip in job.data.samples
+        for n in range(len(clip))
+    ]
+    for detection in found.detections:
+        number = int(np.searchsorted(offsets, detection.index, side="right")) - 1
+        clip, region = job.data.samples[number], detection.regions[0]
+        folder = batch.add(job, detection, detection.sample, detection.index)
+        masks = [one.mask for one in detection.regions]
+        keeping.keep_image(folder, clip.frame(region.frame), detection.map, masks)
+        scores = slice(int(offsets[number]), int(offsets[number + 1]))
+        clips.keep_excerpt(folder, _excerpt(job, clip, region, batch.scores[scores], batch.p_values[scores]))
+    kept = {"scores": batch.scores, "p_values": batch.p_values, "offsets": offsets}
+    keeping.write(job.staging / "scores.npz", lambda file: np.savez_compressed(file, **kept))  # type: ignore[arg-type]
+    return batch
+
+
+def _excerpt(job: Job, clip: Any, region: Any, scores: np.ndarray, p_values: np.ndarray) -> clips.Excerpt:
+    """What an event keeps; `scores` and `p_values` are those of its clip."""
+    settings = job.detector.info()["settings"]
+    reach = settings["smooth"] + max(settings["lag"], *settings["lags"]) + 1
+    first, last = max(0, region.frame - reach), min(len(clip), region.frame + reach + 1)
+    begin, stop = max(0, region.start - clips.AROUND), min(len(clip), region.end + clips.AROUND)
+    shown = clips.strip_numbers((region.start, region.end), region.frame)
+    return clips.Excerpt(
+        frames=np.stack([clip.frame(n) for n in range(first, last)]),
+        first=first,
+        peak=region.frame,
+        event=(region.start, region.end),
+        strip=np.stack([clips.small(clip.frame(n)) for n in shown]),
+        strip_frames=np.array(shown),
+        begin=begin,
+        scores=scores[begin:stop],
+        p_values=p_values[begin:stop],
+    )
+
+
+SCORERS: dict[str, Callable[[Job], Batch]] = {
+    "image": score_images,
+    "series": score_series,
+    "table": score_table,
+    "video": score_video,
+}

@@ -5,7 +5,7 @@ Knows ids, records and SQL; not detectors, tools or language models. Ids go in a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -171,7 +171,7 @@ class Store(Memory):
     def count_findings(self, run: str | None = None, **filters: Any) -> int:
         """How many findings match.
 
-        Filters: state, not_state, label, model (a folder), part (a part that carries score), position ("upper left"),
+        Filters: state, not_state, kind, label, model (a folder), part (a part that carries score), position,
         search (in sample name or note), min_p, max_p, max_index, min_score, since, until (ISO times), incident,
         sample (exact name), ids.
         """
@@ -195,6 +195,23 @@ class Store(Memory):
             query = query.where(FindingRow.run_id == id_number("R", run))
         with self.database.read() as session:
             return {str(state): int(count) for state, count in session.execute(query)}
+
+    def kinds(self, run: str | None = None, **filters: Any) -> dict[str, int]:
+        """How many findings are of each kind, the most frequent first; those of no measured kind are left out."""
+        count = func.count()
+        query = select(FindingRow.kind, count).where(FindingRow.kind != "").group_by(FindingRow.kind)
+        query = self._filtered(query, run, **filters).order_by(count.desc(), FindingRow.kind)
+        with self.database.read() as session:
+            return {str(kind): int(number) for kind, number in session.execute(query)}
+
+    def set_kinds(self, kinds: Mapping[str, tuple[str, float]]) -> None:
+        """Give findings other kinds: finding -> (kind, confidence)."""
+        rows = [
+            {"id": id_number("F", name), "kind": kind, "kind_confidence": sure} for name, (kind, sure) in kinds.items()
+        ]
+        if rows:
+            with self.database.write() as session:
+                session.execute(update(FindingRow), rows)
 
     def involved(
         self, kind: str = "part", run: str | None = None, limit: int = 10, **filters: Any

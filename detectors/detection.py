@@ -48,6 +48,16 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Measure:
+    """One number (or word) on how a part departs from what was expected: see `detectors/descriptors`."""
+
+    part: str  # name of the region, channel or feature
+    name: str  # snake_case
+    value: Value
+    unit: str = ""
+
+
+@dataclass(frozen=True)
 class Detection:
     """One flagged sample (or, in a series, one event): its score, its p-value and where the oddity lies."""
 
@@ -67,15 +77,17 @@ class Detection:
     signature: np.ndarray = field(
         default_factory=lambda: np.zeros(0, np.float32), repr=False, compare=False
     )  # (k,) residual descriptor; similar anomalies have a high cosine
+    measures: tuple[Measure, ...] = field(default=(), repr=False)  # descriptors of the parts that lead
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; arrays (map, masks, signature) are left out."""
-        skip = {"map", "signature", "regions", "parts"}
+        skip = {"map", "signature", "regions", "parts", "measures"}
         out = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in skip}
         out["regions"] = [
             {f.name: _plain(getattr(r, f.name)) for f in fields(r) if f.name != "mask"} for r in self.regions
         ]
         out["parts"] = [{f.name: _plain(getattr(p, f.name)) for f in fields(p)} for p in self.parts]
+        out["measures"] = [{f.name: _plain(getattr(m, f.name)) for f in fields(m)} for m in self.measures]
         return {key: _plain(value) for key, value in out.items()}
 
 

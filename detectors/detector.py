@@ -23,6 +23,7 @@ from detectors.detection import Detection
 from detectors.errors import AnomalyError
 from detectors.method import Method
 from detectors.modalities.base import Event, Items
+from detectors.presence import FEWEST, Gauge, Reserve
 from detectors.registry import method_class, modality_class
 from detectors.training import Progress, Run, silent
 
@@ -73,7 +74,9 @@ class Detector:
         self.modality = self.modality_class(**own)
         self.method: Method | None = None
         self.calibrations: dict[str | None, Calibration] = {}
-        self.levels: dict[str | None, float] = {}
+        self.levels: dict[str | None, float | np.ndarray] = {}
+        self.reserve: Reserve | None = None  # normals from which samples that lack parts are calibrated
+        self.gauges: dict[tuple[str | None, bytes], Gauge] = {}  # by member and pattern of parts, made when met
         self.record: dict[str, Any] = {}
 
     # --- fit -------------------------------------------------------------------------------------------------------
@@ -150,6 +153,13 @@ class Detector:
         calibration score has seen itself; the final scales come from both."""
         assert self.method is not None
         held = held[:: max(1, len(held) // MAX_CALIBRATION)]
+        self.gauges.clear()
+        if (present := self.modality.presence(items)) is not None:
+            x = torch.cat(list(self._encoded(items, held)))
+            self.reserve = Reserve(x.cpu(), present[held], self.modality.order(items)[held])
+            held = [row for row in held if present[row].all()]
+            if len(held) < FEWEST:
+                raise AnomalyError(f"Only {len(held)} held-out normal steps have all parts; give more complete ones.")
         middle = len(held) // 2
         halves = [held] if len(held) < 16 else [held[:middle], held[middle:]]
         encoded = [torch.cat(list(self._encoded(items, half))) for half in halves]  # once: a backbone is dear
@@ -164,12 +174,13 @@ class Detector:
             run.progress((index + 1) / (len(halves) + 1), "calibrating on held-out normals")
         x = torch.cat(encoded)
         self.method.calibrate(x)
-        self.method.absorb(x)
+        if self.reserve is None:  # else its items must stay new to the method
+            self.method.absorb(x)
         self.calibrations = {
             m: Calibration(together, self.modality.calibration_block(together))
             for m, together in ((m, np.concatenate(s)) for m, s in scores.items())
         }
-        self.levels = {m: max(self.modality.level(np.concatenate(parts)), 1e-6) for m, parts in maps.items()}
+        self.levels = {m: np.maximum(self.modality.level(np.concatenate(parts)), 1e-6) for m, parts in maps.items()}
 
     # --- scores ----------------------------------------------------------------------------------------------------
     @property
@@ -188,7 +199,8 @@ class Detector:
 
     def p_value(self, samples: Any, member: str | None = None) -> np.ndarray:
         """(n_samples,) conformal p-values; see `Calibration`."""
-        return self.calibrations[member].p_value(self.decision_function(samples, member))
+        items = self._open(samples)
+        return self._judged(self._assembled(items, member), items, member)[1]
 
     def threshold(self, alpha: float, member: str | None = None) -> float:
         """The score from which samples are flagged at `alpha`."""
@@ -199,6 +211,7 @@ class Detector:
         """Add scores of samples that people called normal to the calibration."""
         self._fitted()
         self.calibrations[member] = self.calibrations[member].with_scores(np.asarray(scores, float))
+        self.gauges.clear()
 
     # --- detections ------------------------------------------------------------------------------------------------
     def detect(
@@ -230,14 +243,14 @@ class Detector:
                 raise AnomalyError(f"{name}={value} must lie between 0 and 1.")
         items = self._open(samples)
         maps = self._assembled(items, member, progress=progress or silent)
-        scores = self._scored(maps, items)
-        p_values = self.calibrations[member].p_value(scores)
+        scores, p_values, beyond = self._judged(maps, items, member)
         flags = benjamini_hochberg(p_values, fdr) if fdr is not None else p_values <= alpha
         if not flags.any():
             return Assessment(scores, p_values, [])
         events = self.modality.events(flags, scores, maps / self.levels[member], items)
         level = alpha if fdr is None else fdr
-        return Assessment(scores, p_values, self._detections(events, items, maps, scores, p_values, level, member))
+        found = self._detections(events, items, maps, scores, p_values, beyond, level, member)
+        return Assessment(scores, p_values, found)
 
     def _detections(
         self,
@@ -246,6 +259,7 @@ class Detector:
         maps: np.ndarray,
         scores: np.ndarray,
         p_values: np.ndarray,
+        beyond: np.ndarray,
         alpha: float,
         member: str | None,
     ) -> list[Detection]:
@@ -255,11 +269,11 @@ class Detector:
         picked = maps if whole else maps[[e.peak for e in events]]
         where = self.modality.where(picked / self.levels[member], chosen)
         expected = self._counterfactual(chosen, where)
-        beyond = self.calibrations[member].extrapolated(scores)
         found = []
         for number, event in enumerate(events):
             index = event.index if whole else number
-            parts, signature = self.modality.describe(replace(event, index=index), chosen, expected)
+            placed = replace(event, index=index)
+            parts, signature = self.modality.describe(placed, chosen, expected)
             found.append(
                 Detection(
                     event.sample,
@@ -274,6 +288,7 @@ class Detector:
                     event.map,
                     bool(beyond[event.peak]),
                     signature,
+                    self.modality.measure(placed, chosen, expected),
                 )
             )
         return found
@@ -312,7 +327,40 @@ class Detector:
         return self.modality.open(samples)
 
     def _scores(self, items: Items, member: str | None) -> np.ndarray:
-        return self._scored(self._assembled(items, member), items)
+        return self._judged(self._assembled(items, member), items, member)[0]
+
+    def _judged(self, maps: np.ndarray, items: Items, member: str | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Scores, p-values and which of these are extrapolated, (n_samples,) each."""
+        scores, present = self._scored(maps, items), self.modality.presence(items)
+        if present is None:
+            known = self.calibrations[member]
+            return scores, known.p_value(scores), known.extrapolated(scores)
+        p_values, beyond = np.ones(len(scores)), np.zeros(len(scores), bool)
+        for pattern in np.unique(present[present.any(1)], axis=0):
+            rows, gauge = (present == pattern).all(1), self._gauge(member, pattern)
+            scores[rows] = gauge.aligned(scores[rows])
+            p_values[rows] = gauge.calibration.p_value(scores[rows])
+            beyond[rows] = gauge.calibration.extrapolated(scores[rows])
+        return scores, p_values, beyond
+
+    def _gauge(self, member: str | None, pattern: np.ndarray) -> Gauge:
+        """How scores of samples that have the parts `pattern` (part,) are read: from normals with the rest masked."""
+        key = (member, pattern.tobytes())
+        if key not in self.gauges:
+            assert self.reserve is not None
+            complete = self.calibrations[member]
+            self.gauges[key] = Gauge(complete) if pattern.all() else self._masked(member, pattern, complete)
+        return self.gauges[key]
+
+    def _masked(self, member: str | None, pattern: np.ndarray, complete: Calibration) -> Gauge:
+        assert self.reserve is not None
+        rows = self.reserve.having(pattern)
+        if len(rows) < FEWEST:
+            raise AnomalyError("Too few normal steps have these parts together, so that no p-value can be given.")
+        x, items = self.modality.masked(self.reserve.x[rows], pattern, self.reserve.order[rows])
+        batches = (batch.to(self.device) for batch in x.split(self.modality.batch_size))
+        scores = self._scored(self._assembled(items, member, None, batches), items)
+        return Gauge.between(scores, complete, self.modality.calibration_block(scores))
 
     def _scored(self, maps: np.ndarray, items: Items, rows: Sequence[int] | None = None) -> np.ndarray:
         rows = range(len(items)) if rows is None else rows

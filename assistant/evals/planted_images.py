@@ -75,12 +75,16 @@ def _drawn(seed: list[int], defect: Defect) -> Drawn:
 
 def _part_scratch(seed: list[int], rng: np.random.Generator, strength: float) -> Drawn:
     x, y = _surface(rng)
-    return _drawn(seed, Defect("scratch", (x, y), float(rng.uniform(36, 60)) * strength, angle=float(rng.uniform(0, 3.1))))
+    return _drawn(
+        seed, Defect("scratch", (x, y), float(rng.uniform(48, 66)) * strength, angle=float(rng.uniform(0, 3.1)))
+    )
 
 
 def _part_stain(seed: list[int], rng: np.random.Generator, strength: float) -> Drawn:
     x, y = _surface(rng)
-    return _drawn(seed, Defect("stain", (x, y), float(rng.uniform(9, 15)) * strength, tone=str(rng.choice(["rust", "oil"]))))
+    return _drawn(
+        seed, Defect("stain", (x, y), float(rng.uniform(9, 15)) * strength, tone=str(rng.choice(["rust", "oil"])))
+    )
 
 
 def _part_missing(seed: list[int], rng: np.random.Generator, strength: float) -> Drawn:
@@ -95,7 +99,11 @@ def _part_misplaced(seed: list[int], rng: np.random.Generator, strength: float) 
     without = draw_part(seed, [Defect("missing hole", which=which)])[0]
     whole = draw_part(seed)[0]
     x, y = HOLES[which]
-    dx, dy = (-np.sign(x) * rng.uniform(8, 12), -np.sign(y) * rng.uniform(6, 9)) if strength <= 1 else (0.0, -np.sign(y) * 13)
+    dx, dy = (
+        (-np.sign(x) * rng.uniform(8, 12), -np.sign(y) * rng.uniform(6, 9))
+        if strength <= 1
+        else (0.0, -np.sign(y) * 13)
+    )
     moved = np.roll(whole, (round(dy), round(dx)), (0, 1))
     new = _disc(SIZE, x + dx + SIZE / 2, y + dy + SIZE / 2, 9.5)
     old = _disc(SIZE, x + SIZE / 2, y + SIZE / 2, 9.5)
@@ -179,7 +187,7 @@ def _hole(picture: np.ndarray, at: tuple[int, int], rng: np.random.Generator, st
 
 
 def _object(picture: np.ndarray, at: tuple[int, int], rng: np.random.Generator, strength: float) -> Drawn:
-    """Something of another make lies on the surface: bright and strongly coloured, with a sharp outline and a pattern."""
+    """Something else lies on the surface: strongly coloured, with a sharp outline and a pattern of its own."""
     h, w = picture.shape[:2]
     half = rng.uniform(6.5, 9.5) * strength
     y, x = np.mgrid[:h, :w]

@@ -21,7 +21,7 @@ FAULTS: dict[str, tuple[int, int, float, float]] = {
     "stuck": (60, 140, 0.0, 0.0),
     "noise burst": (40, 110, 0.8, 2.0),
     "frequency change": (90, 170, 0.0, 0.0),
-    "decoupled": (60, 140, 0.0, 0.0),
+    "decoupled": (60, 140, 0.6, 1.0),
     "dropout": (8, 50, 0.0, 0.0),
 }
 RHYTHM = {"belt_mm_s": 24, "arm_deg": 36}  # channels of the line that repeat: stamps a turn
@@ -57,9 +57,12 @@ def _line(seed: int, length: int) -> pd.DataFrame:
     load = 1 + 0.12 * _wander(rng, length, 200)
     pace = np.cumsum(1 + 0.01 * _wander(rng, length, 300))
     belt = 40 * load * np.sin(2 * np.pi * pace / RHYTHM["belt_mm_s"]) + 120
-    arm = 25 * np.sign(np.sin(2 * np.pi * pace / RHYTHM["arm_deg"])) * np.abs(
-        np.sin(2 * np.pi * pace / RHYTHM["arm_deg"])
-    ) ** 0.5 + 5 * load
+    arm = (
+        25
+        * np.sign(np.sin(2 * np.pi * pace / RHYTHM["arm_deg"]))
+        * np.abs(np.sin(2 * np.pi * pace / RHYTHM["arm_deg"])) ** 0.5
+        + 5 * load
+    )
     torque = 0.3 * belt * load + 0.1 * arm + 0.4 * rng.standard_normal(length)
     oil = 55 + 9 * (load - 1) / 0.12 + 2 * np.sin(2 * np.pi * t / 700) + 0.3 * rng.standard_normal(length)
     supply = 400 - 2.5 * torque / 30 + 4 * _wander(rng, length, 25) + 0.4 * rng.standard_normal(length)
@@ -147,12 +150,12 @@ def _frequency(x: np.ndarray, at: slice, scale: float, size: float, rng: np.rand
 
 
 def _decoupled(x: np.ndarray, at: slice, scale: float, size: float, rng: np.random.Generator) -> np.ndarray:
-    """The channel's own values of another time, at which it did something else."""
+    """A course of its own, within the channel's range, as rough as ever, in no relation to the others."""
+    rough = 1.4826 * float(np.median(np.abs(np.diff(x)))) / np.sqrt(2)
     n = at.stop - at.start
-    starts = rng.integers(0, len(x) - n, CANDIDATES)
-    far = [s for s in starts if abs(s - at.start) > 2 * n] or list(starts)
-    other = max(far, key=lambda s: np.mean((x[s : s + n] - x[at]) ** 2))
-    return x[other : other + n]
+    course = np.convolve(_wander(rng, n + 24, 30), np.hanning(27)[1:-1], "valid")
+    course = (course - course.mean()) / course.std()
+    return x[at].mean() + size * scale * course + rough * rng.standard_normal(n)
 
 
 def _dropout(x: np.ndarray, at: slice, scale: float, size: float, rng: np.random.Generator) -> np.ndarray:

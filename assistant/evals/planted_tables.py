@@ -47,7 +47,7 @@ def make_world(name: str, seed: int, plants: Mapping[str, int], strength: float 
         row = _row(test, 6 * number + 20, feature)
         value = _CHANGE[kind](test, row, feature, normal, rng)
         if isinstance(value, float) and kind in ("broken relation",):
-            value = _pulled(float(test.at[row, feature]), value, strength)
+            value = _pulled(_cell(test, row, feature), value, strength)
         test.at[row, feature] = value
         found.append(Plant(kind, row, feature))
     return World(name, "table", normal, test, found)
@@ -96,6 +96,10 @@ def _ovens(seed: int, rows: int, first: int) -> pd.DataFrame:
     )
 
 
+def _cell(frame: pd.DataFrame, row: int, feature: str) -> float:
+    return float(frame[feature].to_numpy(float)[row])
+
+
 # --- mistakes -----------------------------------------------------------------------------------------------------
 
 
@@ -109,14 +113,14 @@ def _extreme(frame: pd.DataFrame, row: int, feature: str, normal: pd.DataFrame, 
 def _broken(frame: pd.DataFrame, row: int, feature: str, normal: pd.DataFrame, rng: np.random.Generator) -> float:
     """Ordinary by itself, in no relation to the rest of its row."""
     values = normal[feature].dropna().to_numpy(float)
-    old = float(frame.at[row, feature])
+    old = _cell(frame, row, feature)
     inside = np.quantile(values, rng.uniform(0.03, 0.97, 60))
     far = [v for v in inside if not 0.3 < v / old < 3.0] if old > 0 else list(inside)
     return round(float(rng.choice(far)) if far else float(max(inside, key=lambda v: abs(v - old))), 2)
 
 
 def _scaled(frame: pd.DataFrame, row: int, feature: str, normal: pd.DataFrame, rng: np.random.Generator) -> float:
-    return round(float(frame.at[row, feature]) * float(rng.choice([10, 100, 1000, 0.01])), 4)
+    return round(_cell(frame, row, feature) * float(rng.choice([10, 100, 1000, 0.01])), 4)
 
 
 def _gone(frame: pd.DataFrame, row: int, feature: str, normal: pd.DataFrame, rng: np.random.Generator) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from detectors.detection import Part, Region
+from detectors.detection import Measure, Part, Region
 from detectors.method import Learned, Space, merge_settings
 from detectors.training import Run
 
@@ -88,6 +88,20 @@ class Modality(Learned, ABC):
     def encode(self, items: Items, rows: Sequence[int]) -> Tensor:
         """(len(rows), channel, *position) float32 of about unit variance."""
 
+    # --- samples that lack parts -----------------------------------------------------------------------------------
+    def presence(self, items: Items) -> np.ndarray | None:
+        """(n_samples, part) bool: the parts that each sample has; None where samples have no parts to lack."""
+        return None
+
+    def order(self, items: Items) -> np.ndarray:
+        """(n_samples,) a number that grows by 1 from a sample to the one that follows it."""
+        return np.arange(items.n_samples)
+
+    def masked(self, x: Tensor, pattern: np.ndarray, order: np.ndarray) -> tuple[Tensor, Items]:
+        """Encoded samples (n, channel) as if they had only the parts `pattern` (part,), and items that stand for them.
+        Only asked for where `presence` tells parts."""
+        raise NotImplementedError(f"{type(self).__name__}.masked")
+
     # --- maps out --------------------------------------------------------------------------------------------------
     @abstractmethod
     def assemble(self, batches: Iterable[Tensor], items: Items, rows: Sequence[int]) -> np.ndarray:
@@ -107,8 +121,9 @@ class Modality(Learned, ABC):
         return 1.0
 
     @abstractmethod
-    def level(self, maps: np.ndarray) -> float:
-        """The map value that few normals exceed, from assembled maps of held-out normals; maps are divided by it."""
+    def level(self, maps: np.ndarray) -> float | np.ndarray:
+        """The map value that few normals exceed, from assembled maps of held-out normals; maps are divided by it (an
+        array: by column of assembled maps)."""
 
     @abstractmethod
     def full_maps(self, maps: np.ndarray, items: Items) -> Any:
@@ -135,6 +150,10 @@ class Modality(Learned, ABC):
     def describe(self, event: Event, items: Items, expected: Any) -> tuple[tuple[Part, ...], np.ndarray]:
         """Ranked parts (observed, expected) of an event and its signature (k,). `expected`: counterfactual of the
         selected samples, in own form, indexed like `items`' samples; `event.index` counts in `items`."""
+
+    def measure(self, event: Event, items: Items, expected: Any) -> tuple[Measure, ...]:
+        """Descriptors of the parts that lead an event (see `detectors/descriptors`); arguments as for `describe`."""
+        return ()
 
     # --- saving ----------------------------------------------------------------------------------------------------
     @abstractmethod

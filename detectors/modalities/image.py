@@ -18,7 +18,8 @@ from PIL import Image
 from torch import Tensor
 
 from detectors.data import open_image, read_source
-from detectors.detection import Part
+from detectors.descriptors.images import describe_place
+from detectors.detection import Measure, Part
 from detectors.errors import AnomalyError
 from detectors.localization import image_regions, regions_mask
 from detectors.method import Space
@@ -33,6 +34,7 @@ SMALLEST = 8  # pixels a side
 CACHED = 256  # encoded pictures kept with opened samples
 LEARN_FROM = 120  # pictures that the feature basis is learned from
 GALLERY = 64  # normals kept as pictures, for counterfactuals
+MEASURED = 2  # leading places of a picture that are described
 COLOUR_TOLERANCE = 12  # grey pictures saved as colour JPEG differ by less between channels
 
 
@@ -342,6 +344,18 @@ class ImageModality(Modality):
             grey = [float(_grey(p[top:bottom, left:right])[region.mask].mean()) for p in (before, after)]
             parts.append(Part(region.name, min(1.0, region.share), round(grey[0], 2), round(grey[1], 2)))
         return tuple(parts), self._signature(event, items, after)
+
+    def measure(self, event: Event, items: Items, expected: Any) -> tuple[Measure, ...]:
+        """Descriptors of the first places, each over all that was replaced around it."""
+        before, after = self.picture(items, event.index), expected[event.index]
+        replaced = np.abs(before.astype(np.int16) - after).reshape(*event.map.shape, -1).any(2)
+        found = []
+        for region in event.regions[:MEASURED]:
+            own = regions_mask((region,), *event.map.shape, margin=6)
+            mask = own & replaced if (own & replaced).any() else own
+            told = describe_place(before, after, mask)
+            found += [Measure(region.name, name, value, unit) for name, (value, unit) in told.items()]
+        return tuple(found)
 
     def _signature(self, event: Event, items: Items, after: np.ndarray) -> np.ndarray:
         """Mean change of features in the odd cells, beside the shape and place of the first region: (k,) float32."""

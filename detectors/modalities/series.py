@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from detectors.detection import Part, Region
+from detectors.descriptors.series import describe_channel
+from detectors.detection import Measure, Part, Region
 from detectors.errors import AnomalyError
 from detectors.localization_series import channel_shares, guilty_channels, merged_runs, odd_cells
 from detectors.method import Space
@@ -25,6 +26,7 @@ from detectors.training import Run
 
 SHORTEST = 8  # stamps in a window
 MAX_WINDOWS = 20_000  # windows that a fit sees
+MEASURED = 3  # leading channels of an event that are described
 MAX_SCALE_ROWS = 200_000
 
 
@@ -270,6 +272,25 @@ class SeriesModality(Modality):
         pull = (gap / self.scale.cpu().numpy()).mean(0)
         signature = np.concatenate([shares, pull / (np.linalg.norm(pull) + 1e-9)])
         return tuple(parts), signature.astype(np.float32)
+
+    def measure(self, event: Event, items: Items, expected: Any) -> tuple[Measure, ...]:
+        """Descriptors of the channels that lead an event."""
+        block: Block = items.data.block
+        observed = block.values if block.missing is None else np.where(block.missing, np.nan, block.values)
+        normal = read_block(expected, self.names).values
+        shares = channel_shares(event.map)
+        piece = next((p for p in block.pieces if p[0] <= event.index < p[1]), (0, len(block)))
+        rows = event.index - piece[0], event.index - piece[0] + len(event.map)
+        cut = slice(*piece)
+        found = []
+        for c in np.argsort(-shares, kind="stable")[:MEASURED].tolist():
+            if shares[c] <= 0.05:
+                continue
+            told = describe_channel(observed[cut], normal[cut], rows, c, float(self.scale[c]))
+            if "tied_channel" in told:
+                told["tied_channel"] = (self.names[int(told["tied_channel"][0] or 0)], "")
+            found += [Measure(self.names[c], name, value, unit) for name, (value, unit) in told.items()]
+        return tuple(found)
 
     # --- saving ----------------------------------------------------------------------------------------------------
     def config(self) -> dict[str, Any]:

@@ -15,14 +15,17 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from detectors.detection import Part, Region, Value
+from detectors.descriptors.tables import describe_number, describe_word
+from detectors.detection import Measure, Part, Region, Value
 from detectors.errors import AnomalyError
+from detectors.gaps import fill, learn_gaussian
 from detectors.method import Space
 from detectors.modalities.base import Event, Items, Modality
-from detectors.modalities.columns import Column, from_config
+from detectors.modalities.columns import LEVEL_FLOOR, Column, from_config
 from detectors.training import Run
 
 SCALES = ("quantile", "standard")
+MEASURED = 3  # leading features of a row that are described
 
 
 @dataclass
@@ -42,7 +45,7 @@ class Table(Modality):
 
     name = "table"
     defaults: ClassVar[Mapping[str, Any]] = {"scale": "standard"}
-    batch_size = 2048
+    batch_size = 8192
     min_normals = 20
 
     mean: Tensor  # (d,) and
@@ -98,14 +101,8 @@ class Table(Modality):
         if not any(c.width for c in self.columns):
             raise AnomalyError("No column can be used: every one holds a text of its own in each row.")
         x, known = self._raw(frame)
-        size = x.shape[1]
-        self.learn(mean=torch.zeros(size, dtype=torch.float64), covariance=torch.eye(size, dtype=torch.float64))
-        for _ in range(1 if known.all() else 3):  # a few rounds of filling missing cells from the others
-            filled = torch.from_numpy(self._filled(x, known))
-            centred = filled - filled.mean(0)
-            spread = centred.T @ centred / max(1, len(filled) - 1)
-            ridge = 0.02 * torch.eye(size, dtype=torch.float64)
-            self.learn(mean=filled.mean(0), covariance=0.98 * spread + ridge)
+        mean, covariance = learn_gaussian(x, known)
+        self.learn(mean=torch.from_numpy(mean), covariance=torch.from_numpy(covariance))
 
     @property
     def space(self) -> Space:
@@ -132,17 +129,7 @@ class Table(Modality):
         return self.get_buffer(f"curve_{number}").numpy()
 
     def _filled(self, x: np.ndarray, known: np.ndarray) -> np.ndarray:
-        """Unknown dimensions as their Gaussian mean given the known ones, one solve for each pattern of gaps."""
-        gappy = np.flatnonzero(~known.all(1))
-        if not len(gappy):
-            return x
-        x, mean, covariance = x.copy(), self.mean.numpy(), self.covariance.numpy()
-        patterns, member = np.unique(known[gappy], axis=0, return_inverse=True)
-        for number, seen in enumerate(patterns):
-            rows = gappy[member.ravel() == number]
-            gain = np.linalg.solve(covariance[np.ix_(seen, seen)], covariance[np.ix_(seen, ~seen)])
-            x[np.ix_(rows, ~seen)] = mean[~seen] + (x[np.ix_(rows, seen)] - mean[seen]) @ gain
-        return x
+        return fill(x, known, self.mean.numpy(), self.covariance.numpy())
 
     # --- maps out --------------------------------------------------------------------------------------------------
     def assemble(self, batches: Iterable[Tensor], items: Items, rows: Sequence[int]) -> np.ndarray:
@@ -236,12 +223,86 @@ class Table(Modality):
         signature = shares * np.array([_direction(a, b) for a, b in zip(observed, normal, strict=True)])
         return parts, (signature / max(float(np.linalg.norm(signature)), 1e-12)).astype(np.float32)
 
+    def measure(self, event: Event, items: Items, expected: Any) -> tuple[Measure, ...]:
+        """Descriptors of the features that lead a row, each given all the others."""
+        row = items.data.frame.iloc[[event.index]]
+        normal = expected.iloc[event.index] if isinstance(expected, pd.DataFrame) else pd.Series(expected[event.index])
+        normal.index = row.columns
+        x = self.encode(items, [event.index])[0].double().numpy()
+        numbers = {c.name: i for i, c in enumerate(self.columns)}
+        found = []
+        for region in event.regions[:MEASURED]:
+            told = self._measured(numbers[region.name], row, normal, x)
+            found += [Measure(region.name, name, value, unit) for name, (value, unit) in told.items()]
+        return tuple(found)
+
+    def _measured(
+        self, number: int, row: pd.DataFrame, normal: pd.Series, x: np.ndarray
+    ) -> dict[str, tuple[float | int | str | None, str]]:
+        column, curve = self.columns[number], self._curve(number)
+        place = next(i for i, name in enumerate(row.columns) if str(name) == column.name)
+        cell: Any = row.iloc[0, place]
+        likely: Any = normal.iloc[place]
+        given, deviation = self._given(number, x)
+        told: dict[str, tuple[float | int | str | None, str]] = {
+            "missing": (100.0 * bool(pd.isna(cell)), "%"),
+            "usual_missing": (100.0 * column.gaps, "%"),
+        }
+        if column.kind == "number" and curve.shape[1]:
+            value, expected = (_number(v) for v in (cell, likely))
+            distance = abs(float(x[given.start] - deviation[0])) / deviation[1]
+            seen = float(curve[0, 0]), float(curve[0, -1])
+            told |= describe_number(value, expected, seen, distance)
+        elif column.kind == "category":
+            shares = dict(zip(column.levels, column.shares, strict=True))
+            here = column.decode(np.atleast_2d(x[given]), row.iloc[:, place], curve)[0]
+            held = shares.get(str(cell), 0.0)
+            beside = float(np.clip(self._beside(number, str(cell), x), 0, 1)) if held else 0.0
+            told |= describe_word(held, shares.get(str(likely if str(likely) != str(cell) else here), 0.0), beside)
+        return told
+
+    def _given(self, number: int, x: np.ndarray) -> tuple[slice, tuple[float, float]]:
+        """The dimensions of a feature; mean and deviation of its first one given the row's other features."""
+        ends = np.cumsum([c.width for c in self.columns])
+        own = slice(int(ends[number]) - self.columns[number].width, int(ends[number]))
+        if own.stop == own.start:
+            return own, (0.0, 1.0)
+        mean, covariance = self.mean.numpy(), self.covariance.numpy()
+        rest = np.ones(len(mean), bool)
+        rest[own] = False
+        gain = np.linalg.solve(covariance[np.ix_(rest, rest)], covariance[rest, own.start])
+        likely = mean[own.start] + gain @ (x[rest] - mean[rest])
+        variance = covariance[own.start, own.start] - gain @ covariance[rest, own.start]
+        return own, (float(likely), float(np.sqrt(max(variance, 1e-6))))
+
+    def _beside(self, number: int, level: str, x: np.ndarray) -> float:
+        """The share of a category beside the row's other features, by the Gaussian over all dimensions."""
+        column = self.columns[number]
+        own, _ = self._given(number, x)
+        mean, covariance = self.mean.numpy(), self.covariance.numpy()
+        rest = np.ones(len(mean), bool)
+        rest[own] = False
+        gain = np.linalg.solve(covariance[np.ix_(rest, rest)], covariance[np.ix_(rest, ~rest)])
+        likely = mean[~rest] + (x[rest] - mean[rest]) @ gain
+        place = min(column.levels.index(level), len(column.levels) - 1)
+        share = column.shares[place]
+        spread = max(float(np.sqrt(2 * share * (1 - share))), LEVEL_FLOOR)
+        return float(likely[min(place, len(likely) - 2)] * spread + share)
+
     # --- saving ----------------------------------------------------------------------------------------------------
     def config(self) -> dict[str, Any]:
         return {"features": [c.name for c in self.columns], "columns": [c.config() for c in self.columns]}
 
     def restore(self, config: Mapping[str, Any]) -> None:
         self.columns = [from_config(c) for c in config["columns"]]
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if np.isfinite(number) else None
 
 
 # --- reading and writing tables ---------------------------------------------------------------------------------------
