@@ -349,9 +349,10 @@ class ImageModality(Modality):
         """Descriptors of the first places, each over all that was replaced around it."""
         before, after = self.picture(items, event.index), expected[event.index]
         replaced = np.abs(before.astype(np.int16) - after).reshape(*event.map.shape, -1).any(2)
+        height, width = event.map.shape
         found = []
         for region in event.regions[:MEASURED]:
-            own = regions_mask((region,), *event.map.shape, margin=6)
+            own = regions_mask((region,), height, width, margin=6)
             mask = own & replaced if (own & replaced).any() else own
             told = describe_place(before, after, mask)
             found += [Measure(region.name, name, value, unit) for name, (value, unit) in told.items()]
