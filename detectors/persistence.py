@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from detectors.calibration import Calibration
 from detectors.errors import AnomalyError
 from detectors.method import load_learned
+from detectors.presence import Reserve
 
 if TYPE_CHECKING:
     from detectors.detector import Detector
@@ -38,6 +39,8 @@ def save(detector: Detector, folder: Path) -> None:
     tensors |= {f"method.{k}": v for k, v in detector.method.state_dict().items()}
     for member, calibration in detector.calibrations.items():
         tensors |= {f"calibration.{member or ''}.{k}": torch.from_numpy(v) for k, v in calibration.state().items()}
+    if detector.reserve is not None:
+        tensors |= {f"reserve.{k}": torch.as_tensor(v) for k, v in vars(detector.reserve).items()}
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -53,7 +56,7 @@ def save(detector: Detector, folder: Path) -> None:
             "modality_settings": detector.modality.settings,
             "method_settings": detector.given,
             "config": detector.modality.config(),
-            "levels": [[member, level] for member, level in detector.levels.items()],
+            "levels": [[member, np.asarray(level).tolist()] for member, level in detector.levels.items()],
             "members": list(detector.members),
             "record": detector.record,
             "versions": versions(),
@@ -88,7 +91,10 @@ def load(folder: Path, device: str) -> Detector:
     for member in (None, *head["members"]):
         arrays = {k: v.numpy() for k, v in _under(tensors, f"calibration.{member or ''}.").items()}
         detector.calibrations[member] = Calibration.from_state(arrays)
-    detector.levels = {member: float(value) for member, value in head["levels"]}
+    detector.levels = {m: np.asarray(v) if isinstance(v, list) else float(v) for m, v in head["levels"]}
+    kept = _under(tensors, "reserve.")
+    if kept:
+        detector.reserve = Reserve(kept["x"], kept["present"].numpy(), kept["order"].numpy())
     detector.record = {**head["record"], "model_hash": head["weights_sha256"]}
     return detector
 

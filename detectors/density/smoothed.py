@@ -34,7 +34,7 @@ class SmoothedDensity(Method):
     """
 
     name = "smoothed_density"
-    modalities = ("table",)
+    modalities = ("table", "multimodal")
     defaults = {"form": "mixture", "view": "plain", "noise": None, "components": 20, "memory": 20_000}
 
     def __init__(self, space: Space, **settings: object) -> None:

@@ -56,6 +56,11 @@ RECIPES: dict[str, tuple[Member, ...]] = {
         Member("kernel_ranks", "smoothed_density", 1.0, {"form": "kernel", "view": "rank"}),
         Member("columns", "smoothed_density", 1.0, {"form": "columns"}),
     ),
+    "multimodal": (
+        Member("gaussian", "multi_start", 1.0, {"denoiser": "gaussian"}),
+        Member("neighbours", "diffusion_time", 1.0),
+        Member("parts", "part_conditioned", 1.0),
+    ),
 }
 
 
