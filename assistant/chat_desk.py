@@ -15,12 +15,15 @@ import numpy as np
 from PIL import Image
 
 from assistant import chat_view, figures, plots, tools
+from assistant.clips import load_excerpt
 from assistant.evidence import Evidence, format_number
 from assistant.keeping import load_json
+from assistant.modalities import kind
 from assistant.pipeline import Workspace
+from assistant.plots_clips import plotly_strip
 from assistant.records import Finding
 from assistant.windows import leading_signal, series_view
-from assistant.words import data_uri
+from assistant.words import data_uri, flag_level
 from detectors.errors import AnomalyError
 
 PAGE = 24  # cards of a page
@@ -77,7 +80,7 @@ class Desk:
         return made
 
     def _thumb(self, finding: Finding) -> str:
-        if finding.modality == "image" and (finding.folder / "input.png").is_file():
+        if kind(finding.modality).pictured and (finding.folder / "input.png").is_file():
             small = figures.heat_thumbnail(finding.folder / "input.png", load_map(finding))
             return chat_view.thumb_of(finding, picture=small)
         if finding.modality == "series" and (finding.folder / "window.npz").is_file():
@@ -93,7 +96,7 @@ class Desk:
 
     def stage(self, finding: Finding, explained: Evidence | None, waiting: str) -> str:
         """The picture of an image finding; for the others what their normal version scores."""
-        if finding.modality != "image":
+        if not kind(finding.modality).pictured:
             text, evidence = verdict(finding, explained)
             named = "Nearest normal version: " if evidence else ""
             return chat_view.view("verdict", named + text if text else waiting, evidence)
@@ -121,6 +124,8 @@ class Desk:
 
     def plot(self, finding: Finding) -> Any:
         """The Plotly figure of an event, or None for other kinds of findings."""
+        if finding.modality == "video":
+            return plotly_strip(load_excerpt(finding.folder), self.level(finding))
         if finding.modality != "series":
             return None
         return plots.plotly_series(series_view(finding, self.level(finding)))
@@ -133,9 +138,7 @@ class Desk:
 
     def level(self, finding: Finding) -> float | None:
         """The score from which its run flagged, where alpha alone decided."""
-        run = self.store.run(finding.run)
-        level = run.info.get("threshold") if run.fdr is None else None
-        return float(level) if isinstance(level, int | float) else None
+        return flag_level(self.store.run(finding.run))
 
     def explain(self, finding: str) -> Evidence:
         """Why it was flagged, with the normal version and its new score; worked out once."""

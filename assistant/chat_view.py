@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from assistant import figures
 from assistant.evidence import Answer, Evidence, format_number
+from assistant.modalities import kind
 from assistant.records import STATES, Finding, Run
 from assistant.words import arguments_text, data_uri, number, place, run_title, span, templates, title, when
 
@@ -77,7 +78,7 @@ def thumb_of(finding: Finding, picture: bytes | None = None, signal: np.ndarray 
 def head(finding: Finding, run: Run) -> str:
     """Name, state, actions and the strip of facts."""
     tail = "beyond every calibration score: read off the fitted tail" if finding.extrapolated else ""
-    named = {"image": "place", "series": "channels"}.get(finding.modality, "features")
+    named = "place" if kind(finding.modality).pictured else f"{kind(finding.modality).part}s"
     facts = [
         ("p-value", ("≈ " if finding.extrapolated else "") + format_number(finding.p_value), tail),
         ("alpha", format_number(finding.alpha), "flagged when the p-value is at most alpha"),
@@ -109,6 +110,14 @@ def parts_table(finding: Finding, row: Mapping[str, Any] | None = None) -> str:
         rows = [_image_row(i, region, by_name.get(region["name"], {})) for i, region in enumerate(finding.regions, 1)]
         head_ = ("place", "position", "size", "peak", "grey observed", "grey expected")
         return view("parts", "Where the score lies", head_, rows)
+    if kind(finding.modality).pictured:
+        rows = [_place_row(i, region) for i, region in enumerate(finding.regions, 1)]
+        places = view("parts", "Where the score lies, at the peak frame", ("place", "position", "size", "peak"), rows)
+        rows = [
+            {"cells": (p["name"], number(p["observed"]), number(p["expected"])), "share": p["share"]}
+            for p in finding.parts
+        ]
+        return places + view("parts", "What carries it", ("part", "observed", "expected"), rows)
     rows = [
         {"cells": (p["name"], number(p["observed"]), number(p["expected"])), "share": p["share"]} for p in finding.parts
     ]
@@ -122,11 +131,16 @@ def parts_table(finding: Finding, row: Mapping[str, Any] | None = None) -> str:
 
 
 def _image_row(rank: int, region: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:
+    row = _place_row(rank, region)
+    values = (number(part.get("observed")), number(part.get("expected")))
+    return {**row, "cells": (*row["cells"], *values)}
+
+
+def _place_row(rank: int, region: Mapping[str, Any]) -> dict[str, Any]:
     left, top, right, bottom = region["box"]
     size = f"{right - left} × {bottom - top} px"
-    values = (number(part.get("observed")), number(part.get("expected")))
     peak = f"{format_number(float(region['peak']))}×"
-    return {"cells": (str(rank), region.get("position", ""), size, peak, *values), "share": region["share"]}
+    return {"cells": (str(rank), region.get("position", ""), size, peak), "share": region["share"]}
 
 
 def _intervals(finding: Finding) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from assistant.modalities import kind
 from assistant.records import Incident
 from assistant.store import Store
 
@@ -37,15 +38,15 @@ def open_incident(store: Store, findings: Sequence[str]) -> Incident:
 def title(store: Store, findings: Sequence[str]) -> str:
     """A short name: how many findings of what, mainly where."""
     first = store.finding(findings[0])
-    what = {"image": "images", "series": "events", "table": "rows"}.get(first.modality, "findings")
+    what = kind(first.modality).findings
     one = first.sample if len(findings) == 1 else f"{len(findings)} {what}"
     where = store.involved(kind_of_place(first.modality), limit=1, ids=findings[:TITLED])
     return f"{one}, mainly {where[0][0]}" if where else one
 
 
 def kind_of_place(modality: str) -> str:
-    """What a finding of this modality is found by: positions in images, parts elsewhere."""
-    return "position" if modality == "image" else "part"
+    """What a finding of this modality is found by: positions in pictures, parts elsewhere."""
+    return "position" if kind(modality).pictured else "part"
 
 
 def groups(store: Store, incident: Incident, most: int = GROUPS) -> list[list[str]]:

@@ -12,12 +12,14 @@ from importlib.metadata import version
 from typing import Any
 
 from assistant import figures, plots, tools
+from assistant.clips import keep_strip
 from assistant.evidence import Evidence, Fact, format_number
 from assistant.keeping import keep_overlay
+from assistant.modalities import kind
 from assistant.pipeline import Workspace
 from assistant.records import Finding, Run
 from assistant.windows import series_view
-from assistant.words import number, place, title, when
+from assistant.words import flag_level, number, place, title, when
 from detectors.errors import AnomalyError
 
 DETAILED = 20  # findings with pictures and tables
@@ -254,19 +256,28 @@ def tables(finding: Finding, described: Evidence, explained: Evidence) -> list[T
     """Places and parts, read off the evidence."""
     made = []
     spots = subjects(described, finding.id, ("left", "start"))
-    if finding.modality == "image":
+    if kind(finding.modality).pictured:
         rows = [
             spot_row(described, spot, ("position", "left", "top", "width", "height", "area", "peak")) for spot in spots
         ]
         head: tuple[str, ...] = ("place", "position", "left", "top", "width", "height", "area", "peak", "share")
         made.append(Table("Places", head, rows, described.id))
+        if kind(finding.modality).event:
+            rows = [
+                spot_row(described, spot, ("start", "last", "frame", "start_time", "end_time")) for spot in spots[:1]
+            ]
+            made.append(Table("When", ("place", "first", "last", "peak", "from", "to", "share"), rows, described.id))
     elif spots:
         rows = [spot_row(described, spot, ("start_time", "end_time", "length", "channels")) for spot in spots]
         made.append(Table("Intervals", ("interval", "from", "to", "stamps", "channels", "share"), rows, described.id))
     source = explained if explained.status == "ok" else described
     rows = [spot_row(source, part, ("observed", "expected")) for part in subjects(source, finding.id, ("observed",))]
     if rows:
-        named = {"image": "Grey level by place", "series": "Channels, at the peak of the event"}
+        named = {
+            "image": "Grey level by place",
+            "series": "Channels, at the peak of the event",
+            "video": "What carries the score: mean grey level, and speed in pixels a frame",
+        }
         head = ("part", "observed", "expected", "share")
         made.append(Table(named.get(finding.modality, "Features"), head, rows, source.id))
     return made
@@ -298,7 +309,7 @@ def similar_cases(workspace: Workspace, finding: Finding, similar: Evidence) -> 
 
 def pictures(ledger: Ledger, finding: Finding, explained: Evidence) -> list[Picture]:
     """Input, map and normal version of an image, or the stretch of a series."""
-    if finding.modality == "image":
+    if kind(finding.modality).pictured:
         mapped = ledger.call("show_map", finding=finding.id)
         shown = [
             ("input", finding.folder / "input.png", "Input", mapped.id),
@@ -310,18 +321,24 @@ def pictures(ledger: Ledger, finding: Finding, explained: Evidence) -> list[Pict
             ),
             ("normal", finding.folder / "counterfactual.png", "Nearest normal version", explained.id),
         ]
-        return [
+        made = [
             Picture(f"{finding.id}-{name}.png", figures.png(figures.legible(path)), caption, evidence)
             for name, path, caption, evidence in shown
             if path.is_file()
         ]
+        return made + ([_strip(ledger, finding, mapped.id)] if finding.modality == "video" else [])
     if finding.modality == "series":
-        run = ledger.workspace.store.run(finding.run)
-        level = run.info.get("threshold") if run.fdr is None else None
+        level = flag_level(ledger.workspace.store.run(finding.run))
         caption = "Observed and expected; the event is shaded. Below, the score and the level of alpha"
         data = plots.series_png(series_view(finding, level))
         return [Picture(f"{finding.id}-series.png", data, caption, explained.id, wide=True)]
     return []
+
+
+def _strip(ledger: Ledger, finding: Finding, evidence: str) -> Picture:
+    path = keep_strip(finding.folder, flag_level(ledger.workspace.store.run(finding.run)))
+    caption = "Frames through the event, and the score of each frame with the level of alpha"
+    return Picture(f"{finding.id}-strip.png", path.read_bytes(), caption, evidence, wide=True)
 
 
 # --- how it was measured ------------------------------------------------------------------------------------------

@@ -12,7 +12,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+from scipy import ndimage
 
+from assistant.clips import load_excerpt
 from assistant.keeping import keep_json, load_json, load_stretch, plain, region_mask, write
 from assistant.records import Finding
 from detectors.errors import AnomalyError
@@ -86,6 +88,24 @@ class Specimen(ABC):
             raise AnomalyError(f"{self.finding.id} cannot be scored again: nothing of it is left to judge.")
         return Judgement(float(scores[seen].max()), float(p_values[seen].min()))
 
+    # --- testing an explanation: masks as plain arrays shaped like the map ---
+
+    def level(self) -> np.ndarray:
+        """The calibrated map of `samples`."""
+        return np.asarray(self.detector.anomaly_map(self.samples()), float)
+
+    def named(self) -> np.ndarray:
+        """What the finding names as odd, shaped like `level`."""
+        return np.asarray(self.mask(), bool)
+
+    def near(self) -> np.ndarray:
+        """What may be repaired in a test, shaped like `level`: the whole sample."""
+        return np.ones_like(self.named())
+
+    def trials(self, masks: Sequence[np.ndarray]) -> list[Judgement]:
+        """The scores after repairing each of some masks."""
+        return [self.judge(self.repaired(mask) if mask.any() else self.samples()) for mask in masks]
+
     @property
     def rows(self) -> slice:
         """Which scores of `samples` are the finding's."""
@@ -148,6 +168,25 @@ class ImageSpecimen(Specimen):
             return None
         return [region_mask(self.finding.folder, self.finding.regions, self.place(name, self.regions, "region"))]
 
+    def level(self) -> np.ndarray:
+        return np.asarray(self.detector.anomaly_map(self.samples())[0], float)
+
+    def named(self) -> np.ndarray:
+        """All regions, a little wider, as the detector repairs them."""
+        masks = [region_mask(self.finding.folder, self.finding.regions, i) for i in range(len(self.regions))]
+        named = np.any(masks, axis=0)
+        return ndimage.binary_dilation(named, iterations=max(2, named.shape[0] // 64))
+
+    def trials(self, masks: Sequence[np.ndarray]) -> list[Judgement]:
+        repaired = self.detector.counterfactual(self.samples() * len(masks), where=list(masks))
+        return self._judged(repaired)
+
+    def _judged(self, samples: Any) -> list[Judgement]:
+        """Many samples scored at once."""
+        scores = np.asarray(self.detector.decision_function(samples), float)
+        p_values = np.asarray(self.detector.calibrations[None].p_value(scores), float)
+        return [Judgement(float(score), float(p)) for score, p in zip(scores, p_values, strict=True)]
+
     def place(self, name: str, known: Sequence[str], what: str) -> int:
         positions = [str(region.get("position", "")).casefold() for region in self.finding.regions]
         low = str(name).strip().casefold()
@@ -159,6 +198,38 @@ class ImageSpecimen(Specimen):
         picture = Image.fromarray(np.asarray(normal[0], np.uint8))
         path = self.finding.folder / "counterfactual.png"
         write(path, lambda file: picture.save(file, "PNG", compress_level=3))
+
+
+class VideoSpecimen(ImageSpecimen):
+    """The frames around an event's peak; the peak's score is the finding's, its regions can be repaired."""
+
+    def __init__(self, finding: Finding, detector: Any) -> None:
+        super().__init__(finding, detector)
+        self.excerpt = load_excerpt(finding.folder)
+
+    @property
+    def rows(self) -> slice:
+        peak = self.excerpt.peak - self.excerpt.first
+        return slice(peak, peak + 1)
+
+    def samples(self) -> Any:
+        return self.excerpt.frames
+
+    def mask(self, region: str | None = None, part: str | None = None) -> Any:
+        """A region moves: in the frames around it, it is what is odd there and touches its place."""
+        still = super().mask(region, part)
+        if still is None:
+            return None
+        near = ndimage.binary_dilation(still[0], iterations=max(2, still[0].shape[0] // 16))
+        masks = np.zeros(self.excerpt.frames.shape[:3], bool)
+        for number, level in enumerate(np.asarray(self.detector.anomaly_map(self.excerpt.frames))):
+            labels, _ = ndimage.label(level >= 1)
+            masks[number] = np.isin(labels, np.unique(labels[near & (labels > 0)])) & (labels > 0)
+        masks[self.rows] |= still[0]
+        return masks
+
+    def keep(self, normal: Any) -> None:
+        super().keep(normal[self.rows])
 
 
 class SeriesSpecimen(Specimen):
@@ -212,6 +283,22 @@ class SeriesSpecimen(Specimen):
         if not mask.any():
             yield self.mask()
 
+    def named(self) -> np.ndarray:
+        """The guilty channels over the event, and around it as far as its windows feel it."""
+        margin = int(self.detector.info()["window"]) // 2
+        guilty = {str(name) for region in self.finding.regions for name in region.get("channels") or ()}
+        mask = np.zeros(self.stretch.observed.shape, bool)
+        rows = slice(max(0, self.rows.start - margin), self.rows.stop + margin)
+        mask[rows, [i for i, name in enumerate(self.parts) if name in guilty] or slice(None)] = True
+        return mask
+
+    def near(self) -> np.ndarray:
+        """The event's rows and those around them that are as long together."""
+        length = self.rows.stop - self.rows.start + int(self.detector.info()["window"])
+        mask = np.zeros(self.stretch.observed.shape, bool)
+        mask[max(0, self.rows.start - length) : self.rows.stop + length] = True
+        return mask
+
     def without(self, part: str) -> Any:
         mask = np.zeros(self.stretch.observed.shape, bool)
         mask[:, self.place(part, self.parts, "channel")] = True
@@ -247,6 +334,18 @@ class TableSpecimen(Specimen):
         mask = np.zeros((1, len(features)), bool)
         mask[0, self.place(name, features, "feature")] = True
         return mask
+
+    def named(self) -> np.ndarray:
+        """The features that the finding names, in the table's own order of columns."""
+        return np.array([[name in self.regions for name in self.parts]])
+
+    def trials(self, masks: Sequence[np.ndarray]) -> list[Judgement]:
+        import pandas as pd
+
+        rows = pd.concat([self.row] * len(masks))
+        scores = np.asarray(self.detector.decision_function(self.detector.counterfactual(rows, np.vstack(masks))), float)
+        p_values = np.asarray(self.detector.calibrations[None].p_value(scores), float)
+        return [Judgement(float(score), float(p)) for score, p in zip(scores, p_values, strict=True)]
 
     def keep(self, normal: Any) -> None:
         values = {str(name): plain(normal[name].iloc[0]) for name in normal.columns}

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from assistant.evidence import Answer, Evidence, format_number, render
+from assistant.modalities import kind
 from assistant.records import Finding, Incident, Run
 
 if TYPE_CHECKING:
@@ -90,9 +91,10 @@ def place(finding: Finding) -> str:
     if not finding.regions:
         return ", ".join(names)
     first = finding.regions[0]
-    if finding.modality == "image":
+    if kind(finding.modality).pictured:
         more = f" and {len(finding.regions) - 1} more" if len(finding.regions) > 1 else ""
-        return f"{first.get('position') or first['name']}{more}"
+        timed = f"; {_span(first)}" if kind(finding.modality).event else ""
+        return f"{first.get('position') or first['name']}{more}{timed}"
     if finding.modality == "series":
         span = f"{first.get('start_time') or first.get('start')} .. {first.get('end_time') or first.get('end')}"
         return f"{span}: {', '.join(names)}"
@@ -113,7 +115,7 @@ def show_finding(finding: Finding) -> None:
     say(f"found {finding.created}; files in {finding.folder}")
     if finding.note:
         say(f"note: {finding.note}")
-    if finding.modality == "image":
+    if kind(finding.modality).pictured:
         rows = [
             (r["name"], r.get("position"), _box(r), f"{100 * r['share']:.1f} %", r["peak"]) for r in finding.regions
         ]
@@ -139,7 +141,7 @@ def _span(region: Mapping[str, Any]) -> str:
 
 def show_run(run: Run) -> None:
     """One run."""
-    unit = {"image": "images", "series": "stamps", "table": "rows"}.get(run.modality, "samples")
+    unit = kind(run.modality).samples
     level = f"alpha {run.alpha:g}" if run.fdr is None else f"false-discovery rate {run.fdr:g} (p <= {run.alpha:.2g})"
     say(f"{run.id}  {run.source}  ({run.modality}, method {run.method}, {run.created})")
     if run.n_flagged:

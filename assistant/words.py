@@ -18,6 +18,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from assistant.evidence import format_number
+from assistant.modalities import kind
 from assistant.records import Finding, Run
 
 
@@ -86,12 +87,18 @@ def title(finding: Finding, short: bool = False) -> str:
 
 def place(finding: Finding) -> str:
     """Where in its sample the finding lies, in a few words: places, channels or features with their shares."""
-    if finding.modality == "image":
+    if kind(finding.modality).pictured:
         spots = [(r["position"], r["share"]) for r in finding.regions if r.get("position")]
     else:
         spots = [(part["name"], part["share"]) for part in finding.parts]
     told = [f"{name} {100 * share:.0f} %" for name, share in spots[:2]]
     return " · ".join(told) or "spread over the whole sample"
+
+
+def flag_level(run: Run) -> float | None:
+    """The score from which a run flagged, where alpha alone decided."""
+    level = run.info.get("threshold") if run.fdr is None else None
+    return float(level) if isinstance(level, int | float) else None
 
 
 def run_title(run: Run) -> str:

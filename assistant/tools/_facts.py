@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from assistant.evidence import Fact
+from assistant.modalities import kind
 from assistant.records import Finding, Run, Sample
 from assistant.specimens import Judgement
 
-KIND_OF_PART = {"image": "region", "series": "channel", "table": "feature"}
 PARTS_TOLD = 8  # parts beyond these carry next to nothing
 REGIONS_TOLD = 12
 
@@ -57,6 +57,7 @@ def region_facts(finding: Finding, region: Mapping[str, Any]) -> list[Fact]:
             Fact(subject, "width", right - left, "px"),
             Fact(subject, "height", bottom - top, "px"),
             Fact(subject, "area", region.get("area"), "px"),
+            *frame_facts(subject, region),
         ]
     facts = [percent(subject, "share", region["share"]), Fact(subject, "peak", region["peak"])]
     if region.get("start") is None:
@@ -72,16 +73,30 @@ def region_facts(finding: Finding, region: Mapping[str, Any]) -> list[Fact]:
     ]
 
 
+def frame_facts(subject: str, region: Mapping[str, Any]) -> list[Fact]:
+    """From which to which frame of a clip something lasted, where it peaked, and when that was; nothing in images."""
+    if region.get("frame") is None:
+        return []
+    return [
+        *(Fact(subject, key, region[key]) for key in ("start_time", "end_time") if region.get(key)),
+        Fact(subject, "start", region["start"]),
+        Fact(subject, "last", region["end"] - 1),
+        Fact(subject, "length", region["end"] - region["start"]),
+        Fact(subject, "frame", region["frame"]),
+    ]
+
+
 def part_facts(finding: Finding, part: Mapping[str, Any]) -> list[Fact]:
     """One part: its share, what was observed, what was expected. A region of an image told its share already."""
     subject = part_subject(finding, part["name"])
-    share = [] if finding.modality == "image" else [percent(subject, "share", part["share"])]
+    share = [] if kind(finding.modality).places_are_parts else [percent(subject, "share", part["share"])]
     return [*share, Fact(subject, "observed", part["observed"]), Fact(subject, "expected", part["expected"])]
 
 
 def part_subject(finding: Finding, name: str) -> str:
     """F12/region 1, F12/channel cpu, F12/feature fee."""
-    return f"{finding.id}/{name if finding.modality == 'image' else f'{KIND_OF_PART[finding.modality]} {name}'}"
+    known = kind(finding.modality)
+    return f"{finding.id}/{name if known.places_are_parts else f'{known.part} {name}'}"
 
 
 def percent(subject: str, field: str, share: float) -> Fact:

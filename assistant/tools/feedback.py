@@ -6,10 +6,10 @@ from typing import Literal
 
 from assistant import incidents
 from assistant.evidence import Fact, ToolResult
+from assistant.modalities import kind
 from assistant.pipeline import Workspace
 from assistant.records import Incident
 from assistant.tools import tool
-from assistant.tools._facts import KIND_OF_PART
 
 TOLD = 20  # findings of an incident told one by one
 PLACES = 6
@@ -73,9 +73,9 @@ def _facts(workspace: Workspace, incident: Incident) -> list[Fact]:
         Fact(incident.id, "last_time", last),
         Fact(incident.id, "created", incident.created),
     ]
-    kind = incidents.kind_of_place(ranked[0].modality)
-    word = kind if kind == "position" else KIND_OF_PART.get(ranked[0].modality, kind)
-    for name, count in store.involved(kind, limit=PLACES, incident=incident.id):
+    place = incidents.kind_of_place(ranked[0].modality)
+    word = place if place == "position" else kind(ranked[0].modality).part
+    for name, count in store.involved(place, limit=PLACES, incident=incident.id):
         facts.append(Fact(f"{incident.id}/{word} {name}", "findings", count))
     for number, group in enumerate(incidents.groups(store, incident), 1):
         subject = f"{incident.id}/group {number}"

@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 
 from assistant import keeping
+from assistant.clips import keep_strip
 from assistant.evidence import Fact, ToolResult
+from assistant.modalities import kind
 from assistant.pipeline import Workspace
 from assistant.records import Finding
 from assistant.tools import tool
 from assistant.tools._facts import finding_facts, part_subject, place_facts
+from assistant.words import flag_level
 
 MOST_SIMILAR = 20
 PARTS_COMPARED = 5
@@ -45,8 +48,11 @@ def show_map(workspace: Workspace, finding: str) -> ToolResult:
 
 def picture_of(workspace: Workspace, finding: Finding) -> list[str]:
     """The store's picture of a finding, drawn when first asked for."""
-    if finding.modality == "image":
-        return [workspace.store.relative(keeping.keep_overlay(finding.folder, finding.regions))]
+    if kind(finding.modality).pictured:
+        shown = [keeping.keep_overlay(finding.folder, finding.regions)]
+        if finding.modality == "video":
+            shown.append(keep_strip(finding.folder, flag_level(workspace.store.run(finding.run))))
+        return [workspace.store.relative(path) for path in shown]
     if finding.modality == "series":
         return [workspace.store.relative(_plot(workspace, finding))]
     return []
@@ -89,9 +95,9 @@ def compare_findings(workspace: Workspace, first: str, second: str) -> ToolResul
     facts = [fact for finding in (one, two) for fact in finding_facts(finding) + place_facts(finding)]
     both = f"{one.id} vs {two.id}"
     names = [{str(part["name"]) for part in finding.parts[:3] if part["share"] > 0.05} for finding in (one, two)]
-    if one.modality == two.modality != "image":
+    if one.modality == two.modality and not kind(one.modality).places_are_parts:
         facts.append(Fact(both, "shared_parts", ", ".join(sorted(names[0] & names[1])) or "none"))
-    if one.modality == two.modality == "image" and one.regions and two.regions:
+    if one.modality == two.modality and kind(one.modality).pictured and one.regions and two.regions:
         same = one.regions[0].get("position") == two.regions[0].get("position")
         facts.append(Fact(both, "same_position", same))
     similarity = dict(similar_to(workspace, one)).get(two.id)
@@ -167,7 +173,7 @@ def compare_with_normal(workspace: Workspace, finding: str) -> ToolResult:
 def _normal_scores(workspace: Workspace, finding: Finding) -> tuple[np.ndarray, list[Fact]]:
     """Scores of what was not flagged in the run, and what is usual for the guilty parts there."""
     run = workspace.store.run(finding.run)
-    if finding.modality == "image":
+    if kind(finding.modality).pictured:
         return np.array([score for score, _ in workspace.store.sample_scores(run.id, flagged=False)]), []
     if finding.modality == "series":
         frame, (scores, p_values) = workspace.series(run.id), workspace.series_scores(run.id)

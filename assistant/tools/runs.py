@@ -9,10 +9,12 @@ from typing import Any, Literal
 import numpy as np
 
 from assistant.evidence import Fact, ToolResult
+from assistant.incidents import kind_of_place
+from assistant.modalities import kind
 from assistant.pipeline import Workspace
 from assistant.records import Finding, Run
 from assistant.tools import tool
-from assistant.tools._facts import KIND_OF_PART, percent, sample_facts
+from assistant.tools._facts import percent, sample_facts
 
 MOST = 50  # findings told at once
 MOST_SAMPLES = 5
@@ -43,7 +45,7 @@ def overview(workspace: Workspace, run: str | None = None) -> ToolResult:
         facts.append(Fact(one.id, "fdr", one.fdr))
     if one.skipped:
         facts.append(Fact(one.id, "skipped_files", len(one.skipped)))
-    if one.modality != "series":  # a finding of a series is an event, not a sample
+    if not kind(one.modality).event:  # an event is not one sample
         facts.append(percent(one.id, "flagged_share", one.n_flagged / max(1, one.n_samples)))
     facts.append(Fact("store", "runs", len(workspace.store.runs())))
     if not one.n_flagged:
@@ -59,9 +61,9 @@ def _found(workspace: Workspace, run: Run) -> list[Fact]:
     facts.append(Fact(worst.id, "sample", worst.sample))
     for state, count in sorted(workspace.store.states(run.id).items()):
         facts.append(Fact(run.id, f"{state.replace(' ', '_')}_findings", count))
-    kind = "position" if run.modality == "image" else "part"
-    label = "position" if run.modality == "image" else KIND_OF_PART.get(run.modality, "part")
-    for name, count in workspace.store.involved(kind, run.id, PARTS):
+    place = kind_of_place(run.modality)
+    label = place if place == "position" else kind(run.modality).part
+    for name, count in workspace.store.involved(place, run.id, PARTS):
         facts.append(Fact(f"{run.id}/{label} {name}", "findings", count))
     return facts
 
@@ -152,7 +154,7 @@ def _line(finding: Finding) -> list[Fact]:
         facts.append(Fact(f"{finding.id}/{region['name']}", "position", region["position"]))
     if region.get("start_time"):
         facts.append(Fact(f"{finding.id}/{region['name']}", "start_time", region["start_time"]))
-    if finding.parts and finding.modality != "image":
+    if finding.parts and not kind(finding.modality).places_are_parts:
         facts.append(Fact(finding.id, "main_part", finding.parts[0]["name"]))
     return facts
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from assistant.evidence import Fact, ToolResult
+from assistant.modalities import kind
 from assistant.pipeline import Workspace
 from assistant.records import Finding, Run
 from assistant.specimens import Judgement, Specimen, explained
@@ -37,7 +38,7 @@ def explain_finding(workspace: Workspace, finding: str) -> ToolResult:
         Fact(one.id, "counterfactual_p_value", normal.p_value),
         Fact(one.id, "returns_to_normal", normal.p_value > one.alpha),
     ]
-    if one.modality != "image":
+    if not kind(one.modality).pictured:
         return ToolResult(facts)
     return ToolResult(facts, pictures=[*picture_of(workspace, one), workspace.store.relative(one.folder / NORMAL)])
 
@@ -147,14 +148,15 @@ def what_if_alpha(workspace: Workspace, alpha: float, run: str | None = None) ->
         Fact(one.id, "no_longer_flagged", gone),
         Fact(one.id, "samples", one.n_samples),
     ]
-    note = (
-        "Findings of a series are events: neighbouring flagged stamps count once." if one.modality == "series" else ""
-    )
+    known = kind(one.modality)
+    note = f"Findings are events here: neighbouring flagged {known.samples} count once." if known.event else ""
     return ToolResult(facts, note=note)
 
 
 def _flagged_at(workspace: Workspace, run: Run, alpha: float) -> int:
     """Samples (series: events) with a p-value of at most alpha."""
+    if run.modality == "video":
+        return workspace.clip_events(run.id, alpha)
     if run.modality != "series":
         return workspace.store.count_samples(run.id, alpha)
     from detectors.localization_series import merged_runs

@@ -260,7 +260,8 @@ class VideoModality(Modality):
             first = int(data.frames[start] - data.offsets[clip])
             full = enlarged(maps[peak], data.clips[clip].size)
             regions = spans(full, first, first + end - start, first + peak - start, data.clips[clip].fps)
-            name = f"{first}..{first + end - start}"
+            last = first + end - start - 1
+            name = f"frames {first} to {last}" if last > first else f"frame {first}"
             name = name if len(data.clips) == 1 else f"{data.clips[clip].name}, {name}"
             found.append(Event(name, start, peak, full, regions))
         return found

@@ -1,0 +1,104 @@
+"""Draws an event of a clip: a strip of its frames over the curve of their scores, for the page and for reports.
+
+Knows frames, numbers and colours; knows nothing of stores, tools or detectors.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from assistant.plots import FLAGGED, SCORE
+
+if TYPE_CHECKING:
+    from assistant.clips import Excerpt
+
+CLEAR = "rgba(0,0,0,0)"
+GREY = "#7a7f87"
+
+
+def strip_image(excerpt: Excerpt, gap: int = 3) -> Image.Image:
+    """The small frames side by side, the peak framed; RGB."""
+    tiles = [np.asarray(Image.fromarray(tile).convert("RGB")) for tile in excerpt.strip]
+    height, width = tiles[0].shape[:2]
+    canvas = np.full((height + 2 * gap, len(tiles) * (width + gap) + gap, 3), 255, np.uint8)
+    for number, tile in enumerate(tiles):
+        left = gap + number * (width + gap)
+        if int(excerpt.strip_frames[number]) == excerpt.peak:
+            canvas[:, left - gap : left + width + gap] = tuple(int(FLAGGED[i : i + 2], 16) for i in (1, 3, 5))
+        canvas[gap : gap + height, left : left + width] = tile
+    return Image.fromarray(canvas)
+
+
+def strip_png(excerpt: Excerpt, threshold: float | None, width: float = 8.6) -> bytes:
+    """The strip above the curve of scores as PNG bytes on white; `width` in inches."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    strip = strip_image(excerpt)
+    tall = width * strip.height / strip.width
+    figure = Figure(figsize=(width, tall + 1.7), dpi=160, layout="constrained")
+    FigureCanvasAgg(figure)
+    top, bottom = figure.subplots(2, 1, height_ratios=[tall, 1.4])
+    top.imshow(np.asarray(strip), aspect="equal", interpolation="nearest")
+    top.set_axis_off()
+    shown = ", ".join(str(n) for n in excerpt.strip_frames.tolist())
+    top.set_title(f"frames {shown}; the peak is framed", loc="left", fontsize=8, pad=3, color="#2b2f36")
+    _draw_scores(bottom, excerpt, threshold)
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", facecolor="white")
+    return buffer.getvalue()
+
+
+def _draw_scores(axis: Any, excerpt: Excerpt, threshold: float | None) -> None:
+    x = excerpt.begin + np.arange(len(excerpt.scores))
+    axis.plot(x, excerpt.scores, color=SCORE, linewidth=1.1)
+    axis.axvspan(excerpt.event[0], excerpt.event[1] - 1, color=FLAGGED, alpha=0.15, linewidth=0)
+    axis.axvline(excerpt.peak, color=FLAGGED, linewidth=1.0)
+    if threshold is not None:
+        axis.axhline(threshold, color=FLAGGED, linewidth=0.9, linestyle=":")
+    axis.set_title(_title(threshold), loc="left", fontsize=8, pad=3, color="#2b2f36")
+    axis.tick_params(labelsize=7, colors="#5c626b", length=2.5)
+    axis.grid(True, color="#e7e9ec", linewidth=0.6)
+    axis.set_axisbelow(True)
+    axis.margins(x=0.005)
+    for side in ("top", "right"):
+        axis.spines[side].set_visible(False)
+
+
+def _title(threshold: float | None) -> str:
+    return "score by frame" + (", and its threshold" if threshold is not None else "")
+
+
+def plotly_strip(excerpt: Excerpt, threshold: float | None, height: int = 250) -> Any:
+    """The same as an interactive `plotly.graph_objects.Figure`: frames above, the score of each frame below."""
+    import plotly.graph_objects as go
+
+    strip = strip_image(excerpt)
+    x = excerpt.begin + np.arange(len(excerpt.scores))
+    hover = "frame %{x}<br>score %{y:.3g}<br>p %{customdata:.2g}<extra></extra>"
+    line = {"color": SCORE, "width": 1.4}
+    figure = go.Figure(
+        go.Scatter(x=x, y=excerpt.scores, customdata=excerpt.p_values, mode="lines", line=line, hovertemplate=hover)
+    )
+    figure.add_vrect(x0=excerpt.event[0], x1=excerpt.event[1] - 1, fillcolor=FLAGGED, opacity=0.16, line_width=0)
+    figure.add_vline(x=excerpt.peak, line={"color": FLAGGED, "width": 1.2})
+    if threshold is not None:
+        figure.add_hline(y=threshold, line={"color": FLAGGED, "width": 1, "dash": "dot"})
+    top = {"xref": "paper", "yref": "paper", "x": 0, "y": 1.0, "sizex": 1, "sizey": 0.44, "layer": "below"}
+    figure.add_layout_image(source=strip, sizing="contain", xanchor="left", yanchor="top", **top)
+    figure.update_layout(
+        height=height, margin={"l": 44, "r": 12, "t": 8, "b": 34}, paper_bgcolor=CLEAR, plot_bgcolor=CLEAR,
+        font={"family": "system-ui, sans-serif", "size": 11, "color": GREY}, showlegend=False, dragmode="zoom",
+    )  # fmt: skip
+    axis = {"gridcolor": "rgba(128,134,142,0.18)", "zeroline": False, "linecolor": "rgba(128,134,142,0.4)"}
+    figure.update_xaxes(**axis, title={"text": "frame", "font": {"size": 11}})
+    figure.update_yaxes(**axis, nticks=4, domain=[0, 0.48])
+    text = "<b>score by frame</b>" + (" and its threshold" if threshold is not None else "")
+    figure.add_annotation(
+        text=text, xref="paper", yref="paper", x=0, y=0.49, xanchor="left", yanchor="bottom", showarrow=False
+    )
+    return figure
