@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from made_claims import make
 
+from assistant.evals.made_claims import make
 from assistant.evidence import Evidence, Fact, parse
 from assistant.verify import Verifier, verify
 

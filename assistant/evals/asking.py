@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from assistant.agent import Assistant
 from assistant.config import Config
-from assistant.evals.made_stores import build
+from assistant.evals.made_stores import MadeStore, build
 from assistant.evaluate import Asker, Reply
 from assistant.evidence import Evidence
 from assistant.llm import NARRATOR
@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
 
+Opener = Callable[[str | MadeStore], Asker]  # a made-up store, by name or as it is -> a way to ask
+
+
 @contextmanager
-def conversations(llm: str | BaseChatModel = NARRATOR, fallback: bool = False) -> Iterator[Callable[[str], Asker]]:
+def conversations(llm: str | BaseChatModel = NARRATOR, fallback: bool = False) -> Iterator[Opener]:
     """Opens conversations over made-up stores, each from its start; files lie in a folder that is removed at the end.
 
     fallback: whether the narrator answers where the model cannot; a measured model stands on its own.
@@ -38,9 +41,9 @@ def conversations(llm: str | BaseChatModel = NARRATOR, fallback: bool = False) -
     workspace = Workspace(Store.open(folder, create=True), Config())
     assistants: list[Assistant] = []
 
-    def open_(world: str) -> Asker:
+    def open_(world: str | MadeStore) -> Asker:
         log: list[Evidence] = []
-        tools = build(world).tools(log)
+        tools = (build(world) if isinstance(world, str) else world).tools(log)
         assistant = Assistant(workspace, llm, f"case {len(assistants)}", tools, fallback)
         assistants.append(assistant)
 

@@ -329,7 +329,12 @@ class Desk:
                 return names[0]
             if names:
                 described = self.use("describe_finding", finding=owner)
-                self.end("which_part", described, name=owner, names=self.pen.alternatives(names[:4]))
+                self.end(
+                    "which_part",
+                    described,
+                    name=owner,
+                    names=self.pen.alternatives([self.pen.part(one) for one in names[:4]]),
+                )
         return found
 
     def parts_of(self, owner: str) -> list[str]:

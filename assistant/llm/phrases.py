@@ -20,6 +20,7 @@ import yaml
 
 from assistant.evidence import Evidence, Fact
 
+_WORDS_OF_A_NAME = 3  # a longer name is quoted
 _PLAIN_NAME = re.compile(r"[\w][\w .,/()%:~+\-]{0,79}")
 _MARK = re.compile(r"\[?\bE\d+\b\]?")
 
@@ -41,7 +42,10 @@ class Pen:
 
     def fill(self, key: str, slots: Mapping[str, Any]) -> str | None:
         """The wording of `key` with its slots filled, None where a slot is not known."""
-        shown = {name: show(value) for name, value in slots.items()}
+        shown = {
+            name: self.part(value) if name == "part" and isinstance(value, str) else show(value)
+            for name, value in slots.items()
+        }
         wordings = [
             text for text in phrases()[key] if all(shown.get(name) for _, name, _, _ in Formatter().parse(text) if name)
         ]
@@ -90,7 +94,13 @@ class Pen:
             return "that moment"
         if sample.isdigit():
             return f"row {sample}" if modality in ("table", "") else f"sample {sample}"
-        return sample if _PLAIN_NAME.fullmatch(sample) else '"' + sample.replace('"', "'")[:80] + '"'
+        return Pen.part(sample)
+
+    @staticmethod
+    def part(name: str) -> str:
+        """The name of a channel or feature from data; quoted where it could be read as a sentence."""
+        plain = _PLAIN_NAME.fullmatch(name) and name.count(" ") < _WORDS_OF_A_NAME
+        return name if plain else '"' + name.replace('"', "'")[:80] + '"'
 
     @staticmethod
     def names(names: Sequence[str]) -> str:

@@ -92,12 +92,19 @@ def blame_run(desk: Desk) -> None:
         desk.end("blame_none", evidence, name=desk.worst())
     level = [name for name, fact in rows if fact.value == rows[0][1].value]
     if len(level) > 1:
-        desk.say("blame_run_even", evidence, run=first_run(evidence), names=desk.pen.names(level[:4]))
+        desk.say(
+            "blame_run_even",
+            evidence,
+            run=first_run(evidence),
+            names=desk.pen.names([desk.pen.part(name) for name in level[:4]]),
+        )
     elif not _involved(desk, evidence, "blame_run_first"):
         desk.say("blame_run_first", evidence, part=rows[0][0], count=rows[0][1], run=first_run(evidence))
     if len(rows) > len(level) == 1:
         desk.say(
-            "blame_run_more", evidence, names=desk.pen.names([f"{name} ({fact.value})" for name, fact in rows[1:3]])
+            "blame_run_more",
+            evidence,
+            names=desk.pen.names([f"{desk.pen.part(name)} ({fact.value})" for name, fact in rows[1:3]]),
         )
     desk.say("blame_caution")
 
