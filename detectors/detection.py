@@ -5,10 +5,12 @@ Knows shapes and names, not models, thresholds or files.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
+
+from detectors.stability import Stability
 
 Value = float | int | str | None
 
@@ -78,16 +80,18 @@ class Detection:
         default_factory=lambda: np.zeros(0, np.float32), repr=False, compare=False
     )  # (k,) residual descriptor; similar anomalies have a high cosine
     measures: tuple[Measure, ...] = field(default=(), repr=False)  # descriptors of the parts that lead
+    stability: Stability | None = None  # in how many of how many runs it was flagged; None: not asked
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types; arrays (map, masks, signature) are left out."""
-        skip = {"map", "signature", "regions", "parts", "measures"}
+        skip = {"map", "signature", "regions", "parts", "measures", "stability"}
         out = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in skip}
         out["regions"] = [
             {f.name: _plain(getattr(r, f.name)) for f in fields(r) if f.name != "mask"} for r in self.regions
         ]
         out["parts"] = [{f.name: _plain(getattr(p, f.name)) for f in fields(p)} for p in self.parts]
         out["measures"] = [{f.name: _plain(getattr(m, f.name)) for f in fields(m)} for m in self.measures]
+        out["stability"] = asdict(self.stability) if self.stability else None
         return {key: _plain(value) for key, value in out.items()}
 
 

@@ -20,11 +20,15 @@ from torch import Tensor
 
 from detectors.calibration import Calibration, benjamini_hochberg
 from detectors.detection import Detection
+from detectors.drift import DriftState, drift_of
 from detectors.errors import AnomalyError
 from detectors.method import Method
 from detectors.modalities.base import Event, Items
 from detectors.presence import FEWEST, Gauge, Reserve
 from detectors.registry import method_class, modality_class
+from detectors.rejection import without_oddest
+from detectors.selftest import SelfTest, self_test
+from detectors.stability import Stability, agreement, copies
 from detectors.training import Progress, Run, silent
 
 MAX_CALIBRATION = 20_000  # items; more would only sharpen p-values below 1e-4
@@ -56,6 +60,7 @@ class Assessment:
     scores: np.ndarray  # (n_samples,)
     p_values: np.ndarray  # (n_samples,)
     detections: list[Detection]
+    drift: DriftState | None = None  # None: of this batch nothing was asked
 
 
 class Detector:
@@ -86,18 +91,21 @@ class Detector:
         progress: Progress | None = None,
         contamination: float = 0.0,
         checkpoint: str | Path | None = None,
+        test: bool = False,
     ) -> Detector:
         """Learn what is normal.
 
-        contamination: share of the samples that may be anomalous; the oddest are left out (TabADM's rejection).
+        contamination: share of the samples that may be anomalous; the oddest are left out, and so are the highest
+        losses in training (TabADM).
         checkpoint: a folder; an interrupted fit with the same data and settings goes on from it.
+        test: plant anomalies into held-out normals after the fit; what became of them is in `info()["self_test"]`.
         Raises AnomalyError for unusable samples.
         """
         if not 0 <= contamination < 0.5:
             raise AnomalyError(f"contamination={contamination} must lie between 0 and 0.5.")
         began = time.monotonic()
         generator = torch.Generator().manual_seed(self.seed)
-        run = Run(generator, self.device, progress or silent, Path(checkpoint) if checkpoint else None)
+        run = Run(generator, self.device, progress or silent, Path(checkpoint) if checkpoint else None, contamination)
         items = self.modality.open(normals)
         if len(items) < self.modality.min_normals:
             raise AnomalyError(
@@ -107,7 +115,11 @@ class Detector:
         fit_rows, held_rows = self.modality.split(items, generator)
         self.modality.fit(items, fit_rows, run.part(0.0, 0.2, "modality"))
         if contamination:
-            fit_rows, held_rows = (self._reject(items, rows, fit_rows, contamination) for rows in (fit_rows, held_rows))
+            reference = torch.cat(list(self._encoded(items, fit_rows)))
+            fit_rows, held_rows = (
+                without_oddest(self.modality.space, reference, self._encoded(items, rows), rows, contamination)
+                for rows in (fit_rows, held_rows)
+            )
         x = torch.cat(list(self._encoded(items, fit_rows)))
         data_hash = self._data_hash(x)
         if run.checkpoint is not None:  # a checkpoint serves the same data, settings and seed only
@@ -117,7 +129,7 @@ class Detector:
             method = self.method_class(self.modality.space, **self.given).to(self.device)
             method.fit(x, run.part(0.2, 0.9, "method"))
         self.method = method
-        self._calibrate(items, held_rows, run.part(0.9, 1.0))
+        tested = self._calibrate(items, held_rows, run.part(0.9, 1.0), test=test)
         self.record = {
             "n_samples": items.n_samples,
             "n_fit": len(fit_rows),
@@ -125,6 +137,7 @@ class Detector:
             "contamination": contamination,
             "data_hash": data_hash,
             "fit_seconds": round(time.monotonic() - began, 2),
+            **({"self_test": tested.to_dict()} if tested else {}),
         }
         if run.checkpoint is not None:
             shutil.rmtree(run.checkpoint, ignore_errors=True)
@@ -137,20 +150,12 @@ class Detector:
         digest.update(x.detach().cpu().float().numpy().tobytes())
         return digest.hexdigest()
 
-    def _reject(self, items: Items, rows: list[int], reference: list[int], contamination: float) -> list[int]:
-        """`rows` without the share that a Gaussian fitted on `reference` finds oddest."""
-        from detectors.denoiser import GaussianDenoiser, denoiser_settings, make_denoiser
-
-        judge = make_denoiser(self.modality.space, {**denoiser_settings(self.modality.name), "denoiser": "gaussian"})
-        assert isinstance(judge, GaussianDenoiser)
-        judge.fit(torch.cat(list(self._encoded(items, reference))), Run())
-        odd = torch.cat([(x - judge.one_step(x, 500)).square().flatten(1).mean(1) for x in self._encoded(items, rows)])
-        keep = odd.argsort()[: max(1, round(len(rows) * (1 - contamination)))]
-        return [rows[i] for i in sorted(keep.tolist())]
-
-    def _calibrate(self, items: Items, held: list[int], run: Run) -> None:
+    def _calibrate(
+        self, items: Items, held: list[int], run: Run, absorb: bool = True, test: bool = False
+    ) -> SelfTest | None:
         """Scales and p-values from held-out normals. Each half is scored with the scales of the other, so that no
-        calibration score has seen itself; the final scales come from both."""
+        calibration score has seen itself; the final scales come from both. The self-test, if asked for, comes before
+        the method takes these normals in."""
         assert self.method is not None
         held = held[:: max(1, len(held) // MAX_CALIBRATION)]
         self.gauges.clear()
@@ -174,13 +179,15 @@ class Detector:
             run.progress((index + 1) / (len(halves) + 1), "calibrating on held-out normals")
         x = torch.cat(encoded)
         self.method.calibrate(x)
-        if self.reserve is None:  # else its items must stay new to the method
+        tested = self_test(self.method, x, seed=self.seed) if test else None
+        if absorb and self.reserve is None:  # else its items must stay new to the method
             self.method.absorb(x)
         self.calibrations = {
             m: Calibration(together, self.modality.calibration_block(together))
             for m, together in ((m, np.concatenate(s)) for m, s in scores.items())
         }
         self.levels = {m: np.maximum(self.modality.level(np.concatenate(parts)), 1e-6) for m, parts in maps.items()}
+        return tested
 
     # --- scores ----------------------------------------------------------------------------------------------------
     @property
@@ -212,6 +219,28 @@ class Detector:
         self._fitted()
         self.calibrations[member] = self.calibrations[member].with_scores(np.asarray(scores, float))
         self.gauges.clear()
+
+    def adapt(self, normals: Any, progress: Progress | None = None) -> Detector:
+        """Calibrate anew on the normals of today, without a refit: scales, p-values and map levels are theirs from now
+        on, what the method learned stays. For a drift that the model itself survives. Raises AnomalyError where there
+        are fewer than `min_normals`."""
+        items = self._open(normals)
+        if len(items) < self.modality.min_normals:
+            raise AnomalyError(f"{len(items)} sample(s) are too few to adapt to: give {self.modality.min_normals}.")
+        run = Run(torch.Generator().manual_seed(self.seed), self.device, progress or silent)
+        self._calibrate(items, list(range(len(items))), run, absorb=False)
+        self.record |= {"n_calibration": len(items), "adapted": True}
+        return self
+
+    def self_test(self, normals: Any, alpha: float = 0.05) -> SelfTest:
+        """Plant anomalies into normals that the fit has not seen: how many are found, how much is given back."""
+        items = self._open(normals)
+        x = torch.cat(list(self._encoded(items, range(len(items)))))
+        return self_test(self._fitted(), x, alpha, self.seed)
+
+    def drift(self, samples: Any, member: str | None = None) -> DriftState:
+        """Whether the bulk of a batch scores unlike the held-out normals; see `drift_of`."""
+        return drift_of(self.decision_function(samples, member), self.calibrations[member])
 
     # --- detections ------------------------------------------------------------------------------------------------
     def detect(
@@ -245,12 +274,13 @@ class Detector:
         maps = self._assembled(items, member, progress=progress or silent)
         scores, p_values, beyond = self._judged(maps, items, member)
         flags = benjamini_hochberg(p_values, fdr) if fdr is not None else p_values <= alpha
+        drift = drift_of(scores, self.calibrations[member])
         if not flags.any():
-            return Assessment(scores, p_values, [])
+            return Assessment(scores, p_values, [], drift)
         events = self.modality.events(flags, scores, maps / self.levels[member], items)
         level = alpha if fdr is None else fdr
         found = self._detections(events, items, maps, scores, p_values, beyond, level, member)
-        return Assessment(scores, p_values, found)
+        return Assessment(scores, p_values, found, drift)
 
     def _detections(
         self,
@@ -269,6 +299,8 @@ class Detector:
         picked = maps if whole else maps[[e.peak for e in events]]
         where = self.modality.where(picked / self.levels[member], chosen)
         expected = self._counterfactual(chosen, where)
+        bar = max(float(p_values[event.peak]) for event in events)
+        stable = self._stability([slice(e.index, max(e.index, e.peak) + 1) for e in events], chosen, bar, member, whole)
         found = []
         for number, event in enumerate(events):
             index = event.index if whole else number
@@ -289,9 +321,27 @@ class Detector:
                     bool(beyond[event.peak]),
                     signature,
                     self.modality.measure(placed, chosen, expected),
+                    stable[number] if stable else None,
                 )
             )
         return found
+
+    def _stability(
+        self, spans: list[slice], chosen: Items, bar: float, member: str | None, whole: bool
+    ) -> list[Stability]:
+        """How many members, or else slightly perturbed copies, flag each event; none for a series judged by one method,
+        whose copies would be dear. Where samples hang together, an event counts by its lowest p-value."""
+        own = self.members if member is None else ()
+        if whole and not own:
+            return []
+        if own:
+            runs = [self._judged(self._assembled(chosen, name), chosen, name)[1] for name in own]
+        else:
+            x = torch.cat(list(self._encoded(chosen, range(len(chosen)))))
+            maps = (self._assembled(chosen, member, None, batches) for batches in copies(x, self.modality.batch_size))
+            runs = [self._judged(one, chosen, member)[1] for one in maps]
+        p_values = [[run[span].min() for span in spans] for run in runs] if whole else runs
+        return agreement(np.array(p_values), bar, "members" if own else "perturbed copies")
 
     def counterfactual(self, samples: Any, where: Any = None, member: str | None = None) -> Any:
         """The nearest normal version, in the samples' own form.

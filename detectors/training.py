@@ -23,6 +23,7 @@ Objective = Callable[[nn.Module, Tensor, Tensor, Tensor], Tensor]  # (network, x
 Progress = Callable[[float, str], None]
 TELL_SECONDS = 0.5  # least time between two progress messages
 CHECKPOINT_SECONDS = 10.0  # what an interruption can cost at most
+TRIMMED_AMONG = 16  # items of neighbouring times among which the highest losses are left out
 
 
 def silent(fraction: float, message: str) -> None:
@@ -37,6 +38,7 @@ class Run:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     progress: Progress = silent
     checkpoint: Path | None = None  # folder for training state; an interrupted fit goes on from it
+    contamination: float = 0.0  # share of the normals that may be anomalous: so many of the highest losses are left out
 
     def part(self, start: float, end: float, name: str = "") -> Run:
         """A run whose progress fills start..end of this one and whose checkpoints lie apart."""
@@ -45,7 +47,7 @@ class Run:
             self.progress(start + (end - start) * fraction, message)
 
         folder = self.checkpoint / name if self.checkpoint and name else self.checkpoint
-        return Run(self.generator, self.device, report, folder)
+        return Run(self.generator, self.device, report, folder, self.contamination)
 
 
 def autocast(device: torch.device, enabled: bool = True) -> torch.autocast:
@@ -66,7 +68,7 @@ def train(
     times: tuple[int, int] | None = None,
     ema: float = 0.995,
     bf16: bool = True,
-    loss_trim: float = 0.0,
+    loss_trim: float | None = None,
     augment: Callable[[Tensor, torch.Generator], Tensor] | None = None,
     objective: Objective | None = None,
     message: str = "training the denoiser",
@@ -75,8 +77,10 @@ def train(
 
     x: (n, channel, *position) normal items on any device; the weights end as their exponential moving average.
     times: the first and last time of the process to learn (all by default).
-    loss_trim: share of the highest losses in a batch left out of the gradient (contaminated normals; TabADM 2023).
+    loss_trim: share of the highest losses in a batch left out of the gradient (contaminated normals; TabADM 2023);
+    None: the run's contamination.
     """
+    trim = run.contamination if loss_trim is None else loss_trim
     network.to(run.device).train()
     layout = torch.channels_last if x.ndim == 4 else torch.contiguous_format
     if x.ndim == 4:
@@ -98,9 +102,7 @@ def train(
         eps = make_noise(noise, tuple(batch.shape), run.generator, run.device)
         with autocast(run.device, bf16):
             losses = (objective or denoising(diffusion, layout))(network, batch, eps, t)
-        if loss_trim:
-            losses = losses.sort().values[: max(1, round(len(losses) * (1 - loss_trim)))]
-        loss = losses.mean()
+        loss = (_trimmed(losses, t, trim) if trim else losses).mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -131,6 +133,13 @@ def denoising(diffusion: Diffusion, layout: torch.memory_format = torch.contiguo
         return (output.float() - diffusion.target(x, noise, t)).square().flatten(1).mean(1)
 
     return loss
+
+
+def _trimmed(losses: Tensor, t: Tensor, share: float) -> Tensor:
+    """(n,) losses without the highest `share`, judged among items of about the same time: more noise alone makes a
+    loss high."""
+    groups = losses[t.argsort()].split(TRIMMED_AMONG)
+    return torch.cat([group.sort().values[: max(1, round(len(group) * (1 - share)))] for group in groups])
 
 
 def _warm_cosine(step: int, steps: int) -> float:
