@@ -20,7 +20,7 @@ from detectors.training import Run, autocast, train
 
 # Settings of every method that has a denoiser; `None` = the modality's own choice below.
 DENOISER_DEFAULTS: dict[str, Any] = {
-    "denoiser": "network",  # "network" | "gaussian" | "corrected" (Gaussian + network)
+    "denoiser": "network",  # "network" | "gaussian" | "corrected" (Gaussian + network) | "distilled"
     "schedule": "cosine",
     "prediction": "x0",
     "width": None,
@@ -30,6 +30,7 @@ DENOISER_DEFAULTS: dict[str, Any] = {
     "lr": 2e-3,
     "shrinkage": 0.01,  # Gaussian: share of the mean variance added to the covariance
     "train_times": None,  # (first, last) time to learn; None: all of them
+    "student_steps": 4,  # distilled: steps across the whole process
 }
 BY_MODALITY: dict[str, dict[str, Any]] = {
     "image": {"width": 128, "depth": 3, "train_steps": 200, "batch_size": 16},
@@ -292,7 +293,11 @@ def make_denoiser(space: Space, settings: Mapping[str, Any]) -> Denoiser:
         return GaussianDenoiser(space, diffusion, settings)
     if settings["denoiser"] == "corrected":
         return CorrectedDenoiser(space, diffusion, settings)
-    raise AnomalyError(f"denoiser={settings['denoiser']!r} is unknown; known: network, gaussian, corrected.")
+    if settings["denoiser"] == "distilled":
+        from detectors.distillation import DistilledDenoiser
+
+        return DistilledDenoiser(space, diffusion, settings)
+    raise AnomalyError(f"denoiser={settings['denoiser']!r} is unknown; known: network, gaussian, corrected, distilled.")
 
 
 def denoiser_settings(modality: str) -> dict[str, Any]:
