@@ -5,7 +5,8 @@ Knows words; not stores, files, detectors or pages. A modality that is not named
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -18,13 +19,14 @@ class Kind:
     pictured: bool = False  # a finding keeps a picture, and its places are boxes in it
     event: bool = False  # a finding is a run of neighbouring samples
     places_are_parts: bool = False  # the parts are the places themselves
+    units: Mapping[str, str] = field(default_factory=dict)  # of parts that have one whatever the data
 
 
 KINDS = {
     "image": Kind("images", "images", "region", pictured=True, places_are_parts=True),
     "series": Kind("stamps", "events", "channel", event=True),
     "table": Kind("rows", "rows", "feature"),
-    "video": Kind("frames", "events", "part", pictured=True, event=True),
+    "video": Kind("frames", "events", "part", pictured=True, event=True, units={"motion": "px/frame"}),
 }
 OTHER = Kind("samples", "findings", "part")
 

@@ -79,10 +79,10 @@ def frame_facts(subject: str, region: Mapping[str, Any]) -> list[Fact]:
         return []
     return [
         *(Fact(subject, key, region[key]) for key in ("start_time", "end_time") if region.get(key)),
-        Fact(subject, "start", region["start"]),
-        Fact(subject, "last", region["end"] - 1),
-        Fact(subject, "length", region["end"] - region["start"]),
-        Fact(subject, "frame", region["frame"]),
+        Fact(subject, "first_frame", region["start"]),
+        Fact(subject, "peak_frame", region["frame"]),
+        Fact(subject, "last_frame", region["end"] - 1),
+        Fact(subject, "length", region["end"] - region["start"], "frames"),
     ]
 
 
@@ -90,7 +90,8 @@ def part_facts(finding: Finding, part: Mapping[str, Any]) -> list[Fact]:
     """One part: its share, what was observed, what was expected. A region of an image told its share already."""
     subject = part_subject(finding, part["name"])
     share = [] if kind(finding.modality).places_are_parts else [percent(subject, "share", part["share"])]
-    return [*share, Fact(subject, "observed", part["observed"]), Fact(subject, "expected", part["expected"])]
+    unit = kind(finding.modality).units.get(part["name"], "")
+    return [*share, *(Fact(subject, key, part[key], unit) for key in ("observed", "expected"))]
 
 
 def part_subject(finding: Finding, name: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from detectors.errors import AnomalyError
 
-TOPICS = ("tables", "series", "images")
+TOPICS = ("tables", "series", "images", "video")
 
 
 def run_bench(

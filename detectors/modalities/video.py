@@ -173,7 +173,7 @@ class VideoModality(Modality):
         if not self.look.aligned:
             return
         scene = self.look.gallery.float().median(0).values.round().to(torch.uint8)
-        x = self.look.encode(Items(Pictures([scene.numpy()], [tuple(scene.shape[:2])]), 1, 1, ["scene"]), [0])
+        x = self.look.encode(Items(Pictures([scene.numpy()], [(scene.shape[0], scene.shape[1])]), 1, 1, ["scene"]), [0])
         self.look.learn(
             gallery=torch.cat([self.look.gallery, scene[None]]),
             gallery_x=torch.cat([self.look.gallery_x, x.half()]),
@@ -302,10 +302,10 @@ class VideoModality(Modality):
         normal = self.encode(self._had_been(items, number, after, mask), [event.index])[0]
         change = (x - normal)[:, hole]
         look, motion = change[self.space.channels("appearance")], change[self.space.channels("motion")]
-        looks = tuple(float(grey(picture, mask.shape)[mask].mean()) * 255 for picture in (before, after))
-        evidence = tuple(float(part.square().sum()) for part in (look, motion))
+        seen, mended = (255 * float(grey(picture, event.map.shape)[mask].mean()) for picture in (before, after))
+        evidence = (float(look.square().sum()), float(motion.square().sum()))
         usual = float(self.usual.cpu()[hole.any(1)].mean())
-        parts = carriers(looks, (self._speed(x, hole), usual), evidence)
+        parts = carriers((seen, mended), (self._speed(x, hole), usual), evidence)
         return parts, descriptor(look.mean(1), motion.mean(1), event.regions[0], event.map.shape)
 
     def _speed(self, x: Tensor, hole: Tensor) -> float:

@@ -10,6 +10,7 @@ from assistant.llm.phrases import span
 from assistant.llm.skills import skill
 from assistant.llm.skills.runs import say_where
 from assistant.llm.view import Piece, View, number
+from assistant.modalities import kind
 
 MOST_AT_ONCE = 3
 
@@ -43,7 +44,9 @@ def say_seen(desk: Desk, evidence: Evidence, view: View) -> None:
         tone = "" if one is None or two is None or abs(one - two) < 2 else ("_darker" if one < two else "_lighter")
         desk.say(f"seen_place{tone}", evidence, region=first.name, **slots)
     else:
-        key = "seen_channel" if view.modality == "series" else "seen_cell"
+        if view.modality == "video":
+            desk.say("carried_by", evidence, part=first.name, share=first["share"])
+        key = {"series": "seen_channel", "video": f"seen_{first.name}"}.get(view.modality, "seen_cell")
         desk.say(key, evidence, part=first.name, **slots)
 
 
@@ -63,7 +66,8 @@ def _say_second(desk: Desk, evidence: Evidence, view: View) -> None:
         "observed": second["observed"],
         "expected": second["expected"],
     }
-    if not desk.say("also_part_seen" if view.modality == "series" else "also_cell_seen", evidence, **slots):
+    key = {"series": "also_part_seen", "video": f"also_{second.name}"}.get(view.modality, "also_cell_seen")
+    if not desk.say(key, evidence, **slots):
         desk.say("also_part", evidence, **slots)
 
 
@@ -71,8 +75,8 @@ def say_repair(desk: Desk, evidence: Evidence, view: View) -> None:
     """What the counterfactual scores."""
     returns = view["returns_to_normal"]
     if returns is not None:
-        kind = "repair" if view.modality == "image" else "repair_values"
-        key = f"{kind}_helps" if returns.value else f"{kind}_fails"
+        repair = "repair" if kind(view.modality).pictured else "repair_values"
+        key = f"{repair}_helps" if returns.value else f"{repair}_fails"
         desk.say(key, evidence, p=view["counterfactual_p_value"])
 
 
@@ -129,6 +133,9 @@ def when(desk: Desk) -> None:
     name = desk.finding()
     evidence = desk.use("describe_finding", finding=name)
     view, label = View(evidence, name), desk.pen.finding(evidence, name)
+    if view.region is not None and view.region["peak_frame"] is not None:
+        _say_frames(desk, evidence, view.region, label)
+        return
     place = view.interval
     if place is None:
         if view["start_time"] is None:
@@ -141,6 +148,13 @@ def when(desk: Desk) -> None:
     first = view.first
     if first is not None:
         desk.say("blame_first", evidence, name=name, part=first.name, share=first["share"])
+
+
+def _say_frames(desk: Desk, evidence: Evidence, place: Piece, label: str) -> None:
+    """From which to which frame of a clip, and when that is where the frame rate is known."""
+    desk.say("when_frames", evidence, name=label, start=place["first_frame"], last=place["last_frame"])
+    desk.say("when_peak", evidence, region=place.name, peak=place["peak_frame"])
+    desk.say("when_clock", evidence, start=place["start_time"], end=place["end_time"])
 
 
 @skill("size")
@@ -188,7 +202,7 @@ def expected(desk: Desk) -> None:
     returns = view["returns_to_normal"]
     if returns is not None:
         desk.say("expected_helps" if returns.value else "expected_fails", evidence, p=view["counterfactual_p_value"])
-    if view.modality == "image" and desk.pen.sentences:
+    if kind(view.modality).pictured and desk.pen.sentences:
         desk.say("expected_look")
     if not desk.pen.sentences:
         say_where(desk, evidence, view)
@@ -199,6 +213,5 @@ def _say_expected(desk: Desk, evidence: Evidence, view: View, piece: Piece, labe
     if piece.kind == "region":
         desk.say("expected_place", evidence, region=piece.name, position=piece["position"], **slots)
     else:
-        desk.say(
-            "expected_channel" if view.modality == "series" else "expected_cell", evidence, part=piece.name, **slots
-        )
+        key = {"series": "expected_channel", "video": f"expected_{piece.name}"}.get(view.modality, "expected_cell")
+        desk.say(key, evidence, part=piece.name, **slots)

@@ -13,16 +13,23 @@ from assistant.llm.phrases import span
 from assistant.llm.skills import skill
 from assistant.llm.understand import fold
 from assistant.llm.view import View, number
+from assistant.modalities import kind
 
 _BOUND = re.compile(r"\b(?:after|since|from|before|until|till|between|later|earlier)\b")
 _ORDERS = {"p_value": "the strangest first", "score": "by score", "index": "in their own order",
            "created": "by time"}  # fmt: skip
 
 
+def _may_be_pictured(desk: Desk) -> bool:
+    """Whether a position can be meant: what is talked about, if anything yet, has pictures."""
+    return not desk.memory.modality or kind(desk.memory.modality).pictured
+
+
 @skill("overview")
 def overview(desk: Desk) -> None:
     """How many were flagged, which, and what is involved; a place or channel that is named makes it a list."""
-    if (position_in(desk.reading.plain) and desk.memory.modality in ("", "image")) or _part_filter(desk):
+    placed = position_in(desk.reading.plain) and _may_be_pictured(desk)
+    if placed or _part_filter(desk):
         list_findings(desk)
         return
     run = desk.run()
@@ -172,7 +179,7 @@ def _filters(desk: Desk) -> dict[str, Any]:
     if {"order"} & reading.concepts or re.search(r"\bby (?:score|time|index|date)\b", words):
         found.update(_order(words))
     position = position_in(words)
-    if position and desk.memory.modality in ("", "image"):
+    if position and _may_be_pictured(desk):
         found["position"] = position
     if reading.mentions.levels and "position" not in found:
         found["max_p"] = reading.mentions.levels[0]

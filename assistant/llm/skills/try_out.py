@@ -10,6 +10,7 @@ from assistant.llm.dialogue import first_value
 from assistant.llm.skills import skill
 from assistant.llm.understand import knows
 from assistant.llm.view import View, number
+from assistant.modalities import kind
 
 
 @skill("repaired")
@@ -33,7 +34,7 @@ def repaired(desk: Desk) -> None:
 def _may_name_part(desk: Desk) -> bool:
     """Whether a channel or feature may be meant: not in images."""
     modality = desk.known.modality or str(first_value(desk.use("describe_finding", finding=desk.finding()), "modality"))
-    return modality != "image"
+    return not kind(modality).pictured
 
 
 @skill("without")
