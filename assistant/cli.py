@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from assistant.command import (
+    DIFFERS,
     ConfigOption,
     HostOption,
     JsonOption,
@@ -291,7 +292,7 @@ def ask(
 
 @app.command()
 def report(
-    out: Annotated[Path, typer.Option("--out", help="FILE.html, FILE.md or FILE.json.")],
+    out: Annotated[Path, typer.Option("--out", help="FILE.html, .pdf, .md or .json.")],
     incident: Annotated[str | None, typer.Option("--incident", help="An incident such as I1.")] = None,
     finding: Annotated[list[str] | None, typer.Option("--finding", help="A finding; may be repeated.")] = None,
     store: StoreOption = None,
@@ -306,6 +307,25 @@ def report(
         raise AnomalyError("A report is about an incident or about findings; give --incident or --finding, not both.")
     written = write_report(workspace_of(config, store), out, incident, finding or None)
     return give({"report": str(written)}) if as_json else say(f"Written: {written}")
+
+
+@app.command("verify-report")
+def verify_report(
+    file: Annotated[Path, typer.Argument(help="A report as .html, .md or .json.")],
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Gather a report's figures again from the store and say what no longer holds (exit code 3)."""
+    from dataclasses import asdict
+
+    from assistant.report_check import check_report
+    from assistant.terminal import give, show_checked
+
+    checked = check_report(workspace_of(config, store), file)
+    give({**asdict(checked), "holds": checked.holds}) if as_json else show_checked(checked)
+    if not checked.holds:
+        raise typer.Exit(DIFFERS)
 
 
 # --- detectors ------------------------------------------------------------------------------------------------------

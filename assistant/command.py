@@ -1,6 +1,6 @@
 """What all commands share: their options, settings, the store, waiting while a page is served, and exit codes.
 
-Exit codes: 0 done, 1 our fault, 2 bad input, 130 stopped. Knows options and errors; not what a command does.
+Exit codes: 0 done, 1 our fault, 2 bad input, 3 a report no longer holds, 130 stopped. Knows options and errors; not what a command does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from assistant.config import Config
     from assistant.pipeline import Workspace
 
-OK, INTERNAL, BAD_INPUT, STOPPED = 0, 1, 2, 130
+OK, INTERNAL, BAD_INPUT, DIFFERS, STOPPED = 0, 1, 2, 3, 130
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # of click, or of the click that typer brings along
 
 StoreOption = Annotated[str | None, typer.Option("--store", help="Folder or SQLAlchemy URL of the store.")]

@@ -1,4 +1,4 @@
-"""Writes reports: one HTML file, Markdown with its pictures beside it, or JSON. Knows files and templates; not tools.
+"""Writes reports: one HTML file, PDF, Markdown with its pictures beside it, or JSON. Knows files, forms; not tools.
 
 What a report says is gathered in `report_data`; here it only takes its form.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,17 @@ from assistant.report_data import Content, Item, gather, shown
 from assistant.words import arguments_text, data_uri, templates, when
 from detectors.errors import AnomalyError
 
-FORMATS = (".html", ".md", ".json")
+FORMATS = (".html", ".pdf", ".md", ".json")
 
 
 def write_report(
-    workspace: Workspace, out: str | Path, incident: str | None = None, findings: Sequence[str] | None = None
+    workspace: Workspace,
+    out: str | Path,
+    incident: str | None = None,
+    findings: Sequence[str] | None = None,
+    run: str | None = None,
 ) -> Path:
-    """Write a report about an incident, about findings, or (neither given) about the latest run.
+    """Write a report about an incident, about findings, or (neither given) about a run, by default the latest.
 
     Args:
         out: the file; its ending chooses the form. Markdown puts its pictures into a folder beside it.
@@ -34,12 +38,12 @@ def write_report(
     """
     out = Path(out).expanduser()
     check_form(out)
-    content = gather(workspace, incident, findings)
+    content = gather(workspace, incident, findings, run)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        text = {".html": as_html, ".md": as_markdown, ".json": as_json}[out.suffix.lower()](content, out)
+        data = _FORMS[out.suffix.lower()](content, out)
         draft = out.with_name(f".{out.name}.{os.getpid()}")
-        draft.write_text(text, encoding="utf-8")
+        draft.write_bytes(data if isinstance(data, bytes) else data.encode())
         draft.replace(out)
     except OSError as error:
         raise AnomalyError(f"The report cannot be written to {out}: {error.strerror or error}.") from error
@@ -47,13 +51,8 @@ def write_report(
 
 
 def check_form(out: Path) -> None:
-    """Refuse forms that are not written, saying what to do instead."""
+    """Refuse forms that are not written, naming those that are."""
     suffix = out.suffix.lower()
-    if suffix == ".pdf":
-        other = out.with_suffix(".html").name
-        raise AnomalyError(
-            f"PDF is not written directly; write {other} and print it to PDF from a browser, it is made for that."
-        )
     if suffix not in FORMATS:
         raise AnomalyError(
             f"A report ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, not {suffix or 'nothing'!r}: {out}."
@@ -64,6 +63,13 @@ def as_html(content: Content, _out: Path) -> str:
     """One self-contained file: no script, no address outside it."""
     told = template_data(content, lambda picture: data_uri(picture.data, "image/png"))
     return templates().get_template("report.html.jinja").render(r=told)
+
+
+def as_pdf(content: Content, _out: Path) -> bytes:
+    """Pages to print or to send."""
+    from assistant.report_pdf import as_pdf as paged
+
+    return paged(content, evidence_rows(content))
 
 
 def as_markdown(content: Content, out: Path) -> str:
@@ -94,7 +100,13 @@ def as_json(content: Content, _out: Path) -> str:
 
 def template_data(content: Content, address: Any) -> dict[str, Any]:
     """The content as the templates take it; `address` turns a picture into what an `img` points to."""
-    evidence = [
+    findings = [item_data(item, address) for item in content.findings]
+    return {**vars(content), "findings": findings, "evidence": evidence_rows(content)}
+
+
+def evidence_rows(content: Content) -> list[dict[str, Any]]:
+    """The evidence as templates and pages take it."""
+    return [
         {
             "id": one.id,
             "tool": one.tool,
@@ -106,8 +118,6 @@ def template_data(content: Content, address: Any) -> dict[str, Any]:
         }
         for one in content.evidence
     ]
-    findings = [item_data(item, address) for item in content.findings]
-    return {**vars(content), "findings": findings, "evidence": evidence}
 
 
 def item_data(item: Item, address: Any) -> dict[str, Any]:
@@ -124,3 +134,11 @@ def ledger_rows(facts: Sequence[Any]) -> list[dict[str, Any]]:
             rows.append({"subject": fact.subject, "facts": []})
         rows[-1]["facts"].append((fact.field.replace("_", " "), shown(fact)))
     return rows
+
+
+_FORMS: dict[str, Callable[[Content, Path], str | bytes]] = {
+    ".html": as_html,
+    ".pdf": as_pdf,
+    ".md": as_markdown,
+    ".json": as_json,
+}

@@ -85,6 +85,7 @@ class Item:
 class Content:
     """All of a report, before it takes a form."""
 
+    subject: str  # what `gather` was asked for: "incident I1", "findings F1 F2", "run R3"
     title: str
     created: str
     version: str
@@ -112,8 +113,10 @@ class Ledger:
         return evidence
 
 
-def gather(workspace: Workspace, incident: str | None = None, findings: Sequence[str] | None = None) -> Content:
-    """Everything a report says about an incident, about findings, or (neither given) about the latest run.
+def gather(
+    workspace: Workspace, incident: str | None = None, findings: Sequence[str] | None = None, run: str | None = None
+) -> Content:
+    """Everything a report says about an incident, findings, or (neither given) a run: by default the latest.
 
     Raises:
         AnomalyError: unknown ids, both given, or a store without findings.
@@ -121,13 +124,14 @@ def gather(workspace: Workspace, incident: str | None = None, findings: Sequence
     if incident is not None and findings:
         raise AnomalyError("A report is about an incident or about findings; give one of them.")
     ledger = Ledger(workspace)
-    heading, note, chosen, summary = subject(ledger, incident, findings)
+    about, heading, note, chosen, summary = subject(ledger, incident, findings, run)
     if not chosen:
         raise AnomalyError("There is no finding to report on.")
     detailed = [detailed_item(ledger, workspace.store.finding(name)) for name in chosen[:DETAILED]]
     others = [listed_item(ledger, workspace.store.finding(name)) for name in chosen[DETAILED:LISTED]]
     runs = list(dict.fromkeys(workspace.store.finding(name).run for name in chosen))
     return Content(
+        subject=about,
         title=heading,
         created=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         version=version("anomaly-assistant"),
@@ -143,23 +147,25 @@ def gather(workspace: Workspace, incident: str | None = None, findings: Sequence
 
 
 def subject(
-    ledger: Ledger, incident: str | None, findings: Sequence[str] | None
-) -> tuple[str, str, list[str], list[Sentence]]:
-    """Heading, note, finding ids and opening sentences."""
+    ledger: Ledger, incident: str | None, findings: Sequence[str] | None, run_id: str | None
+) -> tuple[str, str, str, list[str], list[Sentence]]:
+    """What the report is about, heading, note, finding ids and opening sentences."""
     store = ledger.workspace.store
     if incident is not None:
         kept = store.incident(incident)
         made = ledger.call("summarise_incident", incident=kept.id)
         opening = [Sentence(said, made.id) for said in (incident_sentence(made, kept.id), made.note) if said]
-        return f"Incident {kept.id}: {kept.title}", kept.note, list(kept.findings), opening
+        return f"incident {kept.id}", f"Incident {kept.id}: {kept.title}", kept.note, list(kept.findings), opening
     if findings:
         found = [store.finding(name) for name in dict.fromkeys(findings)]
         heading = f"Finding {found[0].id}: {title(found[0])}" if len(found) == 1 else f"{len(found)} findings"
-        return heading, "", [finding.id for finding in found], []
-    run = store.run()
+        names = [finding.id for finding in found]
+        return f"findings {' '.join(names)}", heading, "", names, []
+    run = store.run(run_id)
     seen = ledger.call("overview", run=run.id)
     said = f"{number_of(seen, run.id, 'findings')} of {number_of(seen, run.id, 'samples')} samples were flagged."
     return (
+        f"run {run.id}",
         f"Run {run.id}: {run.source}",
         "",
         [f.id for f in store.findings(run.id, limit=None)],
@@ -264,7 +270,8 @@ def tables(finding: Finding, described: Evidence, explained: Evidence) -> list[T
         made.append(Table("Places", head, rows, described.id))
         if kind(finding.modality).event:
             rows = [
-                spot_row(described, spot, ("start", "last", "frame", "start_time", "end_time")) for spot in spots[:1]
+                spot_row(described, spot, ("first_frame", "last_frame", "peak_frame", "start_time", "end_time"))
+                for spot in spots[:1]
             ]
             made.append(Table("When", ("place", "first", "last", "peak", "from", "to", "share"), rows, described.id))
     elif spots:

@@ -18,6 +18,8 @@ from assistant.records import Finding, Incident, Run
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from assistant.report_check import Checked
+
 SKIPPED_SHOWN = 20
 PARTS_SHOWN = 8
 
@@ -93,7 +95,7 @@ def place(finding: Finding) -> str:
     first = finding.regions[0]
     if kind(finding.modality).pictured:
         more = f" and {len(finding.regions) - 1} more" if len(finding.regions) > 1 else ""
-        timed = f"; {_span(first)}" if kind(finding.modality).event else ""
+        timed = f"; {_span(first, 'frames')}" if kind(finding.modality).event else ""
         return f"{first.get('position') or first['name']}{more}{timed}"
     if finding.modality == "series":
         span = f"{first.get('start_time') or first.get('start')} .. {first.get('end_time') or first.get('end')}"
@@ -134,8 +136,8 @@ def _box(region: Mapping[str, Any]) -> str:
     return f"{left}, {top}, {right - left}, {bottom - top} px"
 
 
-def _span(region: Mapping[str, Any]) -> str:
-    rows = f"rows {region['start']} to {region['end'] - 1}"
+def _span(region: Mapping[str, Any], unit: str = "rows") -> str:
+    rows = f"{unit} {region['start']} to {region['end'] - 1}"
     return f"{region['start_time']} .. {region['end_time']} ({rows})" if region.get("start_time") else rows
 
 
@@ -145,10 +147,21 @@ def show_run(run: Run) -> None:
     level = f"alpha {run.alpha:g}" if run.fdr is None else f"false-discovery rate {run.fdr:g} (p <= {run.alpha:.2g})"
     say(f"{run.id}  {run.source}  ({run.modality}, method {run.method}, {run.created})")
     if run.n_flagged:
-        found = f"{run.n_flagged} events in" if run.modality == "series" else f"{run.n_flagged} of"
+        found = f"{run.n_flagged} events in" if kind(run.modality).event else f"{run.n_flagged} of"
         say(f"{found} {run.n_samples} {unit} flagged at {level}.")
     else:
         say(f"Nothing is anomalous: none of {run.n_samples} {unit} was flagged at {level}.")
+
+
+def show_checked(checked: Checked) -> None:
+    """What of a report holds."""
+    if checked.holds:
+        say(f"Every line of the report on {checked.subject} holds: {checked.figures} figures as the store has them.")
+    else:
+        say(f"{len(checked.differences)} lines of the report on {checked.subject} do not hold any more:")
+    for one in checked.differences:
+        say(f"- report: {one.report or '(nothing)'}\n  store:  {one.store or '(nothing)'}")
+    say(f"{checked.scored} findings were scored again by the detectors that flagged them.")
 
 
 def show_notes(notes: Sequence[str], skipped: Sequence[tuple[str, str]]) -> None:

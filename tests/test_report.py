@@ -11,6 +11,8 @@ from shop import open_shop
 
 from assistant import report_data
 from assistant.report import write_report
+from assistant.report_check import check_report
+from assistant.report_data import shown
 from detectors.errors import AnomalyError
 
 
@@ -110,7 +112,7 @@ def test_a_detector_that_is_gone_is_said_and_the_rest_is_written(shop, tmp_path,
 
 @pytest.mark.parametrize(
     ("name", "told"),
-    [("r.pdf", "print it to PDF"), ("r.docx", ".json"), ("report", "'nothing'")],
+    [("r.docx", ".json"), ("report", "'nothing'")],
 )
 def test_other_forms_are_refused_with_advice(shop, tmp_path, name, told):
     with pytest.raises(AnomalyError, match=told):
@@ -120,3 +122,46 @@ def test_other_forms_are_refused_with_advice(shop, tmp_path, name, told):
 def test_an_unknown_finding_is_named(shop, tmp_path):
     with pytest.raises(AnomalyError, match="There is no finding F999"):
         write_report(shop, tmp_path / "r.html", findings=["F999"])
+
+
+def test_a_pdf_report_holds_text_links_and_pictures(shop, tmp_path):
+    written = write_report(shop, tmp_path / "r.pdf", findings=[f.id for f in shop.store.findings(limit=None)][:4])
+    data = written.read_bytes()
+    assert data.startswith(b"%PDF-")
+    assert data.count(b"/Subtype /Image") >= 2
+    assert b"/Link" in data
+
+
+@pytest.mark.parametrize("suffix", [".html", ".md", ".json"])
+def test_a_fresh_report_holds_and_a_changed_one_does_not(shop, tmp_path, suffix):
+    name = finding_of(shop, "table")
+    written = write_report(shop, tmp_path / f"r{suffix}", findings=[name])
+    checked = check_report(shop, written)
+    assert checked.holds, checked.differences
+    assert checked.figures > 20
+    assert checked.scored == 1
+    p_value = shown(find_fact(shop, name))
+    written.write_text(written.read_text().replace(p_value, "0.1234"))
+    assert any("0.1234" in one.report for one in check_report(shop, written).differences)
+
+
+def find_fact(shop, name: str):
+    from assistant.evidence import Fact
+
+    return Fact(name, "p_value", shop.store.finding(name).p_value)
+
+
+def test_a_label_given_later_is_told(shop, tmp_path):
+    name = finding_of(shop, "table")
+    written = write_report(shop, tmp_path / "r.html", findings=[name])
+    shop.store.label(name, "anomaly", "seen", "me")
+    told = " ".join(f"{one.report} -> {one.store}" for one in check_report(shop, written).differences)
+    assert "confirmed" in told
+
+
+@pytest.mark.parametrize(("content", "word"), [("<html>hello</html>", "not written by"), (b"\xff\xfe\x00", "not text")])
+def test_what_is_no_report_is_told_so(shop, tmp_path, content, word):
+    file = tmp_path / "x.html"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(AnomalyError, match=word):
+        check_report(shop, file)
