@@ -74,7 +74,7 @@ def plant(
     donors = x if donors is None else donors
     spread = _spread(donors).to(x)
     picked = torch.randint(len(wanted), (len(x),), generator=generator).tolist()
-    where = _places(x, generator, groups)
+    where = places(x, generator, groups)
     odd = x.clone()
     for number, kind in enumerate(wanted):
         rows = torch.tensor([i for i, p in enumerate(picked) if p == number], device=x.device)
@@ -88,6 +88,22 @@ def plant(
         told[rows] = _told(x[rows], odd[rows], spread)
         chosen = [kind if is_same else name for name, is_same in zip(chosen, same.tolist(), strict=True)]
     return Planted(odd, told, chosen)
+
+
+def plant_half(x: Tensor, generator: torch.Generator, donors: Tensor, groups: Groups = ()) -> tuple[Tensor, Tensor]:
+    """A training batch with anomalies in its first half: (x, where) shaped like those of `plant`."""
+    half = max(1, len(x) // 2)
+    planted = plant(x[:half], generator, donors=donors, groups=groups)
+    nowhere = torch.zeros((len(x) - half, *planted.where.shape[1:]), dtype=torch.bool, device=x.device)
+    return torch.cat([planted.x, x[half:]]), torch.cat([planted.where, nowhere])
+
+
+def blend(x: Tensor, content: Tensor, generator: torch.Generator, groups: Groups = ()) -> Planted:
+    """Foreign `content` (like x) laid over random places of x, half to fully opaque (RealNet, Zhang et al. 2024)."""
+    where = places(x, generator, groups)
+    opacity = 0.5 + 0.5 * torch.rand((len(x),) + (1,) * (x.ndim - 1), generator=generator).to(x.device)
+    odd = torch.where(where, x + opacity * (content - x), x)
+    return Planted(odd, _told(x, odd, _spread(x)), ["blended"] * len(x))
 
 
 def kinds_of(shape: Sequence[int]) -> tuple[str, ...]:
@@ -119,7 +135,7 @@ def _spread(x: Tensor) -> Tensor:
 
 
 # --- places --------------------------------------------------------------------------------------------------------
-def _places(x: Tensor, generator: torch.Generator, groups: Groups) -> Tensor:
+def places(x: Tensor, generator: torch.Generator, groups: Groups = ()) -> Tensor:
     """Bool places to strike, like x: some channels, and in windows and pictures a part of the positions."""
     if x.ndim == 2:
         return _channels(len(x), x.shape[1], generator, groups).to(x.device)
