@@ -6,16 +6,19 @@ an incident of ten thousand findings is told as fast as one of ten.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from assistant.modalities import kind
-from assistant.records import Incident
+from assistant.records import Finding, Incident
 from assistant.store import Store
 
 ALIKE = 0.8  # cosine from which two findings count as the same kind
 GROUPS = 8
+GAP = 3.0  # lengths of an event within which another may still belong to it
 LEADERS = 60  # groups looked for; in a large incident of unlike findings the rest stays ungrouped
 JUDGED = 200  # rows that are asked who leads
 TITLED = 5000  # findings that the title is made from
@@ -85,3 +88,66 @@ def _unit_vectors(store: Store, incident: Incident) -> list[tuple[list[str], np.
         lengths = np.linalg.norm(table, axis=1, keepdims=True)
         out.append(([name for name, _ in members], table / np.maximum(lengths, 1e-12)))
     return out
+
+
+# --- grouping a run -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Group:
+    """Findings of a run that belong together, in order of detection."""
+
+    members: list[str]
+    place: str  # the part or position that most of them share
+    kind: str  # the kind that most of them are of, "" where that is not known
+    first: str  # when the first and the last of them happened
+    last: str
+
+
+def together(store: Store, run: str, most: int = TITLED) -> list[Group]:
+    """The findings of a run (false alarms aside) in groups, the largest first.
+
+    Two findings belong together when they are of the same kind at the same place, or look alike; events must also lie
+    within GAP lengths of the longer one of each other.
+    """
+    findings = [f for f in store.findings(run, order="index", limit=most) if f.state != "false alarm"]
+    vectors = {name: np.frombuffer(vector, "<f4") for name, _, vector in store.signatures(ids=[f.id for f in findings])}
+    groups: list[list[Finding]] = []
+    for finding in findings:
+        fitting = [group for group in groups if _belongs(finding, group[-1], vectors)]
+        fitting[-1].append(finding) if fitting else groups.append([finding])
+    return sorted((_group(group) for group in groups), key=lambda group: -len(group.members))
+
+
+def _belongs(one: Finding, other: Finding, vectors: Mapping[str, np.ndarray]) -> bool:
+    if one.modality == "series" and not _soon(one, other):
+        return False
+    if _place(one) and _place(one) == _place(other) and one.kind == other.kind:
+        return True
+    a, b = vectors.get(one.id), vectors.get(other.id)
+    if a is None or b is None or len(a) != len(b):
+        return False
+    return float(a @ b) >= ALIKE * float(np.linalg.norm(a) * np.linalg.norm(b))
+
+
+def _soon(one: Finding, other: Finding) -> bool:
+    spans = [(f.regions[0]["start"], f.regions[0]["end"]) for f in (one, other) if f.regions]
+    if len(spans) < 2:
+        return False
+    gap = max(spans[0][0], spans[1][0]) - min(spans[0][1], spans[1][1])
+    return bool(gap <= GAP * max(end - start for start, end in spans))
+
+
+def _place(finding: Finding) -> str:
+    if finding.modality == "image":
+        return str(finding.regions[0].get("position", "")) if finding.regions else ""
+    return str(finding.parts[0]["name"]) if finding.parts else ""
+
+
+def _group(findings: Sequence[Finding]) -> Group:
+    places, kinds = (Counter(names) for names in ([_place(f) for f in findings], [f.kind for f in findings]))
+    times = [finding.time for finding in findings if finding.time]
+    members = [finding.id for finding in findings]
+    return Group(
+        members, places.most_common(1)[0][0], kinds.most_common(1)[0][0], min(times, default=""), max(times, default="")
+    )

@@ -20,6 +20,7 @@ from assistant import keeping
 from assistant.config import Config
 from assistant.kinds import load_kinds
 from assistant.modalities import kind
+from assistant.nearest import Nearest, nearest_pictures, nearest_rows, nearest_stretches
 from assistant.records import Finding, Run, Sample
 from assistant.scoring import SCORERS, Batch, Job, Progress, silent
 from assistant.specimens import ImageSpecimen, SeriesSpecimen, Specimen, TableSpecimen, VideoSpecimen
@@ -124,6 +125,27 @@ class Workspace:
         if finding.modality == "table":
             return TableSpecimen(finding, detector, self.table(finding.run))
         raise AnomalyError(f"{finding.id} is a finding over {finding.modality}, which cannot be scored again yet.")
+
+    def nearest(self, finding: Finding, count: int) -> Nearest:
+        """The normal samples nearest to a finding.
+
+        Raises:
+            AnomalyError: findings of this modality have none to compare with.
+        """
+        run = self.store.run(finding.run)
+        if finding.modality == "image":
+            return nearest_pictures(finding, self.detector(run), count)
+        if finding.modality == "series":
+            scores, p_values = self.series_scores(run.id)
+            normal = np.isfinite(scores) & (p_values > run.alpha)
+            return nearest_stretches(finding, self.series(run.id), normal, count, int(run.info["window"]))
+        if finding.modality == "table":
+            samples = self.store.samples(run.id)
+            flags = np.array([not sample.flagged for sample in samples])
+            return nearest_rows(finding, self.table(run.id), [sample.name for sample in samples], flags, count)
+        raise AnomalyError(
+            f"{finding.id} is a finding over {finding.modality}; the nearest normals are not kept there."
+        )
 
     def _frame(self, path: Path) -> pd.DataFrame:
         with self.lock:

@@ -102,9 +102,19 @@ class Specimen(ABC):
         """What may be repaired in a test, shaped like `level`: the whole sample."""
         return np.ones_like(self.named())
 
+    def first_named(self) -> list[np.ndarray]:
+        """What to repair of what the finding names, the smallest first; the last is all of it."""
+        return [self.named()]
+
     def trials(self, masks: Sequence[np.ndarray]) -> list[Judgement]:
         """The scores after repairing each of some masks."""
         return [self.judge(self.repaired(mask) if mask.any() else self.samples()) for mask in masks]
+
+    def _judged(self, samples: Any) -> list[Judgement]:
+        """Many samples scored at once."""
+        scores = np.asarray(self.detector.decision_function(samples), float)
+        p_values = np.asarray(self.detector.calibrations[None].p_value(scores), float)
+        return [Judgement(float(score), float(p)) for score, p in zip(scores, p_values, strict=True)]
 
     @property
     def rows(self) -> slice:
@@ -180,12 +190,6 @@ class ImageSpecimen(Specimen):
     def trials(self, masks: Sequence[np.ndarray]) -> list[Judgement]:
         repaired = self.detector.counterfactual(self.samples() * len(masks), where=list(masks))
         return self._judged(repaired)
-
-    def _judged(self, samples: Any) -> list[Judgement]:
-        """Many samples scored at once."""
-        scores = np.asarray(self.detector.decision_function(samples), float)
-        p_values = np.asarray(self.detector.calibrations[None].p_value(scores), float)
-        return [Judgement(float(score), float(p)) for score, p in zip(scores, p_values, strict=True)]
 
     def place(self, name: str, known: Sequence[str], what: str) -> int:
         positions = [str(region.get("position", "")).casefold() for region in self.finding.regions]
@@ -284,13 +288,21 @@ class SeriesSpecimen(Specimen):
             yield self.mask()
 
     def named(self) -> np.ndarray:
-        """The guilty channels over the event, and around it as far as its windows feel it."""
+        return self.first_named()[-1]
+
+    def first_named(self) -> list[np.ndarray]:
+        """The guiltiest channel over the event, and around it as far as its windows feel it; then with the next, ..."""
         margin = int(self.detector.info()["window"]) // 2
-        guilty = {str(name) for region in self.finding.regions for name in region.get("channels") or ()}
+        guilty = [str(name) for region in self.finding.regions for name in region.get("channels") or ()]
         mask = np.zeros(self.stretch.observed.shape, bool)
         rows = slice(max(0, self.rows.start - margin), self.rows.stop + margin)
-        mask[rows, [i for i, name in enumerate(self.parts) if name in guilty] or slice(None)] = True
-        return mask
+        found = []
+        for name in list(dict.fromkeys(guilty))[:MOST_CHANNELS]:
+            if name in self.parts:
+                mask[rows, self.parts.index(name)] = True
+                found.append(mask.copy())
+        mask[rows] = True
+        return found or [mask]
 
     def near(self) -> np.ndarray:
         """The event's rows and those around them that are as long together."""
@@ -336,16 +348,21 @@ class TableSpecimen(Specimen):
         return mask
 
     def named(self) -> np.ndarray:
-        """The features that the finding names, in the table's own order of columns."""
-        return np.array([[name in self.regions for name in self.parts]])
+        return self.first_named()[-1]
+
+    def first_named(self) -> list[np.ndarray]:
+        """The guiltiest feature, in the table's own order of columns; then with the next, ..."""
+        found, chosen = [], set()
+        for name in self.regions[:MOST_CHANNELS]:
+            chosen.add(name)
+            found.append(np.array([[one in chosen for one in self.parts]]))
+        return found
 
     def trials(self, masks: Sequence[np.ndarray]) -> list[Judgement]:
         import pandas as pd
 
         rows = pd.concat([self.row] * len(masks))
-        scores = np.asarray(self.detector.decision_function(self.detector.counterfactual(rows, np.vstack(masks))), float)
-        p_values = np.asarray(self.detector.calibrations[None].p_value(scores), float)
-        return [Judgement(float(score), float(p)) for score, p in zip(scores, p_values, strict=True)]
+        return self._judged(self.detector.counterfactual(rows, where=np.vstack(masks)))
 
     def keep(self, normal: Any) -> None:
         values = {str(name): plain(normal[name].iloc[0]) for name in normal.columns}

@@ -19,7 +19,7 @@ from assistant.llm.understand import Reading, connectives, fold, intents, unders
 UNSURE, HARDLY, ABROAD = 0.27, 0.22, 0.15
 ABOUT_FINDING = (
     "why", "where", "when", "size", "map", "expected", "similar", "compare_normal", "repaired", "without", "blame",
-    "sure", "check", "method",
+    "sure", "check", "method", "kind", "differs", "trust", "spread", "nearest",
 )  # fmt: skip
 WITHOUT_TOOLS = frozenset(
     ["who", "motive", "act", "future", "money", "advice", "cause", "offtopic", "thanks", "hello", "bye"]

@@ -142,7 +142,10 @@ def show_fact(fact: Fact) -> str:
     return f"{text}{'' if unit == '%' else ' '}{unit}" if unit else text
 
 
-_WORDS = frozenset(["position", "state", "label", "modality", "run", "most_anomalous", "finding"])
+_WORDS = frozenset(
+    ["position", "state", "label", "modality", "run", "most_anomalous", "finding", "verdict",
+     "kind", "second_kind", "nearest_kind"]
+)  # fmt: skip
 
 
 def percent(value: float) -> str:

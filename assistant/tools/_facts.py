@@ -30,6 +30,9 @@ def finding_facts(finding: Finding) -> list[Fact]:
         Fact(one, "state", finding.state),
         Fact(one, "created", finding.created),
     ]
+    if finding.kind:
+        facts.append(Fact(one, "kind", finding.kind))
+        facts.append(percent(one, "kind_confidence", finding.kind_confidence or 0.0))
     optional = {"label": finding.label, "note": finding.note, "incident": finding.incident}
     return facts + [Fact(one, key, value) for key, value in optional.items() if value]
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from assistant.evidence import Fact, ToolResult
 from assistant.incidents import kind_of_place
+from assistant.kinds import load_kinds
 from assistant.modalities import kind
 from assistant.pipeline import Workspace
 from assistant.records import Finding, Run
@@ -63,6 +64,8 @@ def _found(workspace: Workspace, run: Run) -> list[Fact]:
         facts.append(Fact(run.id, f"{state.replace(' ', '_')}_findings", count))
     place = kind_of_place(run.modality)
     label = place if place == "position" else kind(run.modality).part
+    for name, count in workspace.store.kinds(run.id).items():
+        facts.append(Fact(f"{run.id}/kind {name}", "findings", count))
     for name, count in workspace.store.involved(place, run.id, PARTS):
         facts.append(Fact(f"{run.id}/{label} {name}", "findings", count))
     return facts
@@ -79,6 +82,7 @@ def list_findings(
     state: Literal["new", "confirmed", "false alarm", "in incident"] | None = None,
     part: str | None = None,
     position: str | None = None,
+    kind: str | None = None,
     search: str | None = None,
     max_p: float | None = None,
     since: str | None = None,
@@ -95,6 +99,7 @@ def list_findings(
         state: only findings in this state.
         part: only findings in which this channel or feature carries score.
         position: only findings with a region at this place of the image, such as "upper left" or "lower".
+        kind: only findings of this kind of anomaly, such as "scratch" or "spike".
         search: only findings whose sample name or note holds this text.
         max_p: only findings with at most this p-value.
         since: only findings that happened at or after this ISO time.
@@ -102,6 +107,7 @@ def list_findings(
     """
     one = workspace.store.run(run)
     filters: dict[str, Any] = {"state": state, "part": part, "search": search, "max_p": max_p}
+    filters["kind"] = None if kind is None else load_kinds(workspace.config.kinds).called(kind) or kind
     filters |= {"since": since, "until": until, "position": _positions(workspace, one.id, position)}
     total = workspace.store.count_findings(one.id)
     matching = workspace.store.count_findings(one.id, **filters)
@@ -149,6 +155,8 @@ def _line(finding: Finding) -> list[Fact]:
         Fact(finding.id, "score", finding.score),
         Fact(finding.id, "state", finding.state),
     ]
+    if finding.kind:
+        facts.append(Fact(finding.id, "kind", finding.kind))
     region = finding.regions[0] if finding.regions else {}
     if region.get("position"):
         facts.append(Fact(f"{finding.id}/{region['name']}", "position", region["position"]))

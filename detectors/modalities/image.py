@@ -333,6 +333,18 @@ class ImageModality(Modality):
         distance = ((self.gallery_x.float() - x) ** 2 * around).flatten(1).sum(1)
         return self.gallery[int(distance.argmin())].numpy()
 
+    def remembered(self, picture: Path | np.ndarray, count: int) -> tuple[list[np.ndarray], list[float], float]:
+        """The remembered normals nearest to a picture, their distances (root mean square over cells and features), and
+        the median distance of a remembered normal to its own nearest one."""
+        x = self.encode(self.open([picture]), [0])[0].flatten()
+        known = self.gallery_x.float().flatten(1).cpu()
+        apart = (known - x).square().mean(1).sqrt()
+        among = torch.cdist(known, known) / known.shape[1] ** 0.5
+        among.fill_diagonal_(float("inf"))
+        order = apart.argsort()[:count].tolist()
+        pictures = [self.gallery[i].cpu().numpy() for i in order]
+        return pictures, apart[order].tolist(), float(among.min(1).values.median())
+
     def describe(self, event: Event, items: Items, expected: Any) -> tuple[tuple[Part, ...], np.ndarray]:
         """Regions as parts, in mean grey levels 0..255; the signature tells how odd cells look, and where."""
         before, after = self.picture(items, event.index), expected[event.index]

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from assistant.evidence import Evidence, Fact
+from assistant.kinds import load_kinds
 from assistant.llm.desk import Desk, first_run, listing
 from assistant.llm.dialogue import first_value
 from assistant.llm.naming import match_name, position_in
@@ -52,6 +53,40 @@ def overview(desk: Desk) -> None:
             names=desk.pen.names(rest),
         )
     _involved(desk, evidence, "run_part")
+    _say_kinds(desk, evidence)
+
+
+def _say_kinds(desk: Desk, evidence: Evidence) -> None:
+    """How many findings are of each kind, where that is known."""
+    rows = _kind_counts(evidence)
+    if rows:
+        names = [f"{name} ({fact.value})" for name, fact in rows[:5]]
+        desk.say("run_kinds", evidence, names=desk.pen.names(names))
+
+
+def _kind_counts(evidence: Evidence) -> list[tuple[str, Fact]]:
+    found = [(fact.subject.partition("/kind ")[2], fact) for fact in evidence.facts if "/kind " in fact.subject]
+    return sorted(found, key=lambda row: -int(str(row[1].value)))
+
+
+def _kind_filter(desk: Desk) -> str | None:
+    """A kind of anomaly that the question names and the run counts, as the data call it."""
+    if desk.reading.mentions.region_places or desk.asked.intent not in ("list", "overview"):
+        return None
+    words = desk.reading.plain
+    named = load_kinds().called(words)
+    counted = _counted(desk)
+    own = next((name for name in counted if re.search(rf"\b{re.escape(name)}s?\b", words)), None)
+    return own or (named if named in counted else None)
+
+
+def _names_a_kind(desk: Desk) -> bool:
+    """Whether a kind may be meant at all; only then the run is asked which kinds it has."""
+    return load_kinds().called(desk.reading.plain) is not None or "kind" in desk.reading.words
+
+
+def _counted(desk: Desk) -> list[str]:
+    return [name for name, _ in _kind_counts(desk.use("overview", run=desk.run()))]
 
 
 def _count(desk: Desk, evidence: Evidence, facts: dict[str, Fact]) -> None:
@@ -172,6 +207,8 @@ def _filters(desk: Desk) -> dict[str, Any]:
     """The arguments of list_findings that the question asks for."""
     reading, words = desk.reading, desk.reading.plain
     found: dict[str, Any] = {"run": desk.run()}
+    if _names_a_kind(desk) and (of := _kind_filter(desk)):
+        found["kind"] = of
     if reading.mentions.count:
         found["limit"] = reading.mentions.count
     if re.search(r"\bmore\b|\bnext\b", words) and desk.memory.shown and reading.mentions.places == []:
@@ -225,7 +262,7 @@ def _part_filter(desk: Desk) -> str | None:
 
 def _head(desk: Desk, evidence: Evidence, arguments: dict[str, Any], shown: int) -> None:
     order = _ORDERS[str(arguments.get("order", "p_value"))]
-    words = {"part": "involving {}", "position": "in the {}", "state": "marked as {}"}
+    words = {"kind": "of the kind {}", "part": "involving {}", "position": "in the {}", "state": "marked as {}"}
     filters = [text.format(fold(str(arguments[key]))) for key, text in words.items() if key in arguments]
     if "max_p" in arguments:
         filters.append(f"with a p-value up to {arguments['max_p']:g}")
@@ -256,6 +293,9 @@ def _line(desk: Desk, evidence: Evidence, name: str, arguments: dict[str, Any]) 
         pieces.append(f"mainly {desk.pen.fact(main)}")
     if view.interval is not None and (start := view.interval["start_time"]) is not None:
         pieces.append(f"from {desk.pen.fact(start)}")
+    of = view["kind"]
+    if of is not None and "kind" not in arguments:
+        pieces.append(f"kind {desk.pen.fact(of)}")
     state = view["state"]
     if state is not None and state.value not in ("new", None):
         pieces.append(str(state.value))
