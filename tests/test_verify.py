@@ -291,3 +291,32 @@ def test_a_reference_inside_a_quoted_name_is_data():
 def test_a_claim_names_the_facts_behind_its_numbers():
     claim = verify("F12 scores 8.24, and its p-value is 0.0004 [E1].", EVIDENCE).claims[0]
     assert claim.facts == ("E1:F12.score", "E1:F12.p_value")
+
+
+KINDS = {
+    "E1": Evidence(
+        "E1", "kind_of_finding", {"finding": "F12"}, "ok",
+        [Fact("F12", "kind", "scratch"), Fact("F12", "kind_confidence", 82.0, "%"),
+         Fact("F12", "second_kind", "stain")],
+    ),
+    "E2": Evidence("E2", "describe_finding", {"finding": "F13"}, "ok", [Fact("F13", "p_value", 0.002)]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "ok"),
+    [
+        ("F12 looks like a scratch [E1].", True),
+        ("The kind of F12 is scratch, with a confidence of 82 % [E1].", True),
+        ("F12 is most likely a scratch-like mark [E1].", True),
+        ("F12 is not a stain [E1].", True),
+        ("The next best kind would be stain [E1].", True),
+        ("F12 is a stain [E1].", False),
+        ("F12 shows a foreign object [E1].", False),
+        ("F12 is not a scratch [E1].", False),
+        ("F13 is a scratch [E2].", False),
+        ("F13 has a p-value of 0.002 [E2].", True),
+    ],
+)
+def test_a_kind_that_is_named_must_have_been_measured(text, ok):
+    assert verify(text, KINDS).ok is ok

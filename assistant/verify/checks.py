@@ -13,6 +13,7 @@ from typing import Any
 from assistant.verify.beside import group_of, nearest_after, nearest_before, trailing
 from assistant.verify.binding import Binder
 from assistant.verify.facts import Known, Pool, plain
+from assistant.verify.kinds import kind_problems
 from assistant.verify.owners import is_finding
 from assistant.verify.reading import Moment, Place, place_words
 from assistant.verify.relations import relation_problems
@@ -52,7 +53,7 @@ def problems_of(scene: Scene, pool: Pool) -> list[str]:
     found += [problem for moment in scene.moments if (problem := _moment_problem(moment, scene, pool))]
     found += [problem for number in scene.numbers if (problem := binder.number_problem(number))]
     found += [*_texts(scene, pool), *_scattered(binder)]
-    return list(dict.fromkeys(found + relation_problems(binder)))
+    return list(dict.fromkeys([*found, *relation_problems(binder), *kind_problems(binder)]))
 
 
 def states_facts(scene: Scene) -> bool:

@@ -1,0 +1,65 @@
+"""Checks what a sentence says that something is: a kind that is named must be the kind that was measured.
+
+"F3 is a scratch" holds where a cited result says F3.kind = "scratch", "no stain" where it says another. Knows the names
+of kinds and facts; measures nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from assistant.kinds import load_kinds
+from assistant.verify.binding import Binder
+from assistant.verify.owners import is_finding
+
+FIELDS = ("kind", "second_kind", "nearest_kind")
+_SAYS = (
+    r"(?:is|was|are|were|looks? like|looks?|seems?(?: to be)?|appears? to be|must be|resembles?|shows?|points? to"
+    r"|suggests?|consistent with|typical of|kind|kind of|called|namely|a case of|as)"
+)
+_ADDED = (
+    r"(?:\s(?:an?|the|this|most|more|likely|probably|perhaps|clearly|rather|not|no|of|like|small|typical|kind|:)){0,4}"
+)
+_LOOSE = frozenset(  # words for a kind that are as often said of something else
+    "line|cut|spot|missing|absent|object|something on it|thing on it|texture|colour|moved|shifted|peak|outlier|gap|step|"
+    "jump|shift|bias|offset|noise|noisy|trend|empty|null|extreme|out of range|too large|too small|mismatch|inconsistent|"
+    "smoother|rougher".split("|")
+)
+_HEDGED = re.compile(r"\b(?:next best|second|nearest|comes near|could also|or)\b", re.I)
+_NO = re.compile(r"\b(?:not|no|never|neither|nor|rather than|instead of)\b|n't\b", re.I)
+
+
+def kind_problems(binder: Binder) -> list[str]:
+    """What a sentence says about kinds that its facts do not hold."""
+    scene, pool = binder.scene, binder.pool
+    fields = {word for known in pool.known for word in known.words}
+    found = []
+    for match in _claims().finditer(scene.text):
+        name = match["name"].lower()
+        told = load_kinds().called(name)
+        if told is None or name in fields:
+            continue
+        about = _about(binder, match.start("name"))
+        measured = [known for known in pool.texts if known.fact.field in FIELDS and (not about or known.bases & about)]
+        first = {str(known.fact.value) for known in measured if known.fact.field == "kind"}
+        others = {str(known.fact.value) for known in measured} if _HEDGED.search(scene.text) else set()
+        negated = _NO.search(scene.text[max(0, match.start() - 12) : match.start("name")]) is not None
+        if not first:
+            found.append(f"no kind is measured in {pool.cited}, so '{match['name']}' is not known")
+        elif (told in first | others) == negated:
+            found.append(f"the kind in {pool.cited} is {' or '.join(sorted(first))}, not as '{match['name']}' says")
+    return found
+
+
+def _about(binder: Binder, position: int) -> frozenset[str]:
+    """The finding that the words at a position speak of: the one named last before them, else the one spoken of."""
+    before = [m for m in binder.scene.bases if m.start < position and any(is_finding(name) for name in m.names)]
+    return before[-1].names if before else binder.scene.context
+
+
+@cache
+def _claims() -> re.Pattern[str]:
+    names = {word.lower() for kind in load_kinds().all for word in (kind.name, *kind.also)} - _LOOSE
+    spelled = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    return re.compile(rf"\b{_SAYS}{_ADDED}\s*[:\"“]?\s*(?P<name>{spelled})\b(?!-)", re.I)
