@@ -333,50 +333,47 @@ def verify_report(
 
 @app.command()
 def methods(
-    modality: Annotated[str | None, typer.Option("--modality", help="Only those for image, series or table.")] = None,
+    modality: Annotated[
+        str | None, typer.Option("--modality", help="Only those for image, series, table, video or multimodal.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the detection methods."""
-    from assistant.terminal import give, show_table
-    from detectors.registry import list_methods, methods
+    """List the detection methods, with the network calls that each makes a sample (0: closed form)."""
+    from assistant.terminal import give, show_methods
+    from detectors.overview import overview
 
-    known = {name: cls for name, cls in methods().items() if name in list_methods(modality)}
-    told = [
-        {
-            "name": name,
-            "family": getattr(cls, "taxonomy", ""),
-            "modalities": sorted(cls.modalities),
-            "about": (cls.__doc__ or "").strip().split("\n")[0],
-        }
-        for name, cls in known.items()
-    ]
-    if as_json:
-        return give(told)
-    return show_table(
-        ("method", "family", "on", "about"),
-        [(m["name"], m["family"], ", ".join(m["modalities"]), m["about"]) for m in told],
-    )
+    known = overview(modality)
+    return give(known) if as_json else show_methods(known)
 
 
 @app.command()
 def bench(
-    what: Annotated[list[str] | None, typer.Argument(metavar="[tables|series|images]...")] = None,
+    what: Annotated[list[str] | None, typer.Argument(metavar="[cost|images|multimodal|series|tables|video]...")] = None,
     data: Annotated[Path | None, typer.Option("--data", help="Folder of the public sets.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write the figures to this JSON file.")] = None,
+    chosen: Annotated[
+        str | None, typer.Option("--methods", help="Such as default,score_matching:multiscale (a form after a colon).")
+    ] = None,
+    figure: Annotated[
+        Path | None, typer.Option("--figure", help="Draw accuracy against cost: .png, .svg or .pdf.")
+    ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many seeds; their spread is shown.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure the methods on public data sets."""
+    """Measure the methods on public data sets: accuracy beside baselines, and what each costs."""
     from assistant.terminal import give, progress, say
     from detectors.bench import run_bench
 
+    names = [name.strip() for name in chosen.split(",") if name.strip()] if chosen else None
     with progress(not as_json) as tell:
-        result = run_bench(what or None, data=data, out=out, seeds=range(seeds), progress=tell)
+        result = run_bench(
+            what or None, data=data, out=out, seeds=range(seeds), progress=tell, methods=names, figure=figure
+        )
     if as_json:
         return give(result)
     for topic, told in result.items():
         if isinstance(told, dict) and "table" in told:
-            say(f"{topic}\n{told['table']}\n")
+            say(f"{topic}\n{told['table']}\n\n{topic}: accuracy and cost\n{told['costs_table']}\n")
     return None
 
 

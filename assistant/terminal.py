@@ -103,6 +103,16 @@ def place(finding: Finding) -> str:
     return ", ".join(names)
 
 
+def show_methods(known: Sequence[Mapping[str, Any]]) -> None:
+    """Methods by modality, with network calls a sample; empty where a method does not work on a modality."""
+    modalities = list(dict.fromkeys(name for method in known for name in method["calls"]))
+    rows = [
+        (m["name"], m["family"], *(str(m["calls"].get(name, "")) for name in modalities), m["about"]) for m in known
+    ]
+    show_table(("method", "family", *modalities, "about"), rows)
+    say("Numbers: network calls a sample with the default settings, at most; 0 is closed form.")
+
+
 def show_findings(findings: Sequence[Finding]) -> None:
     """A list of findings."""
     rows = [(f.id, f.sample, f.p_value, f.score, f.state, place(f)) for f in findings]

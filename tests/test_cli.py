@@ -171,6 +171,21 @@ def test_methods_are_listed(capsys):
     assert cli.run(["methods", "--modality", "smell"]) == 2
 
 
+def test_methods_are_a_matrix_of_calls_by_modality(capsys):
+    assert cli.run(["methods"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:7] == ["method", "family", "image", "multimodal", "series", "table", "video"]
+    assert next(line for line in lines if line.startswith("diffusion_time ")).split()[2:7] == ["0"] * 5
+
+
+def test_every_method_says_its_calls_before_it_is_fitted():
+    from detectors.overview import overview
+
+    for method in overview():
+        assert method["about"], method["name"]
+        assert all(isinstance(calls, int) and calls >= 0 for calls in method["calls"].values()), method["name"]
+
+
 def test_names_cannot_steer_the_terminal():
     assert printable("a\x1b[2Jb\r.png") == "a\\x1b[2Jb\\x0d.png"
 

@@ -1,15 +1,15 @@
 """Measures image detectors beside PaDiM and a patch nearest-neighbour on the same backbone, in one run.
 
 Reads the public sets (folders img_*), fits on their normal train pictures, scores their test pictures: image AUROC,
-pixel AUROC, AUPRO at 30 % false positives, seconds. Labels and masks are used for the figures and for nothing else.
+pixel AUROC, AUPRO at 30 % false positives, cost. Labels and masks are used for the figures and for nothing else.
 """
 
 from __future__ import annotations
 
 import csv
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from detectors.detector import make_detector
+from detectors.bench.meter import Cost, Metered, metered_baseline, parse_method
 from detectors.errors import AnomalyError
 from detectors.metrics import auroc, pixel_metrics
 from detectors.modalities.image import ImageModality
@@ -51,8 +51,7 @@ class Row:
     image_auroc: float
     pixel_auroc: float
     aupro: float
-    fit_seconds: float
-    images_per_second: float
+    cost: Cost
 
 
 def load_case(root: str | Path, name: str) -> Case:
@@ -154,37 +153,31 @@ def _baseline_rows(case: Case, name: str | Path, baselines: Sequence[str], seeds
     rows = []
     for baseline in baselines:
         for seed in seeds[:1]:  # neither has any randomness
-            began = time.perf_counter()
-            cells = BASELINES[baseline](normal, new, seed)
+            judge = partial(BASELINES[baseline], normal, new, seed)
+            cells, cost = metered_baseline(judge, len(case.test))
             scores = cells.flatten(1).topk(5).values.mean(1).numpy()
             maps = modality.full_maps(cells.numpy(), test)
-            rows.append(_row(case, baseline, seed, scores, maps, time.perf_counter() - began, 0.0))
+            rows.append(_row(case, baseline, seed, scores, maps, cost))
     return rows
 
 
 def _detector_rows(case: Case, method: str, backbone: str | Path | None, seed: int) -> list[Row]:
-    began = time.perf_counter()
-    detector = make_detector("image", method, seed=seed, backbone=backbone).fit(list(case.train))
-    fitted, rows = time.perf_counter() - began, []
+    name, settings = parse_method(method)
+    metered = Metered("image", name, list(case.train), seed=seed, backbone=backbone, **settings)
+    detector, rows = metered.detector, []
     space = "" if backbone is not None else " (pixels)"
     for member in (None, *detector.members):
-        began = time.perf_counter()
-        scores = detector.decision_function(list(case.test), member=member)
-        rate = len(case.test) / (time.perf_counter() - began)
+        scores, cost = metered.score(list(case.test), member)
         maps = detector.anomaly_map(list(case.test), member=member)
         shown = method if member is None else f"{method}/{member}"
-        rows.append(_row(case, shown + space, seed, scores, maps, fitted, rate))
+        rows.append(_row(case, shown + space, seed, scores, maps, cost))
     return rows
 
 
-def _row(
-    case: Case, method: str, seed: int, scores: np.ndarray, maps: Sequence[np.ndarray], fit_seconds: float, rate: float
-) -> Row:
+def _row(case: Case, method: str, seed: int, scores: np.ndarray, maps: Sequence[np.ndarray], cost: Cost) -> Row:
     pixel = pixel_metrics(maps, case.truth())
     image = auroc(np.array(case.labels), scores)
-    return Row(
-        case.name, method, seed, image, pixel["pixel_auroc"], pixel["aupro"], round(fit_seconds, 1), round(rate, 1)
-    )
+    return Row(case.name, method, seed, image, pixel["pixel_auroc"], pixel["aupro"], cost)
 
 
 def as_json(rows: Sequence[Row]) -> list[dict]:

@@ -1,4 +1,4 @@
-"""Measures series detectors beside simple baselines, in one run: VUS-PR, AUC-PR, hit rate, seconds.
+"""Measures series detectors beside simple baselines, in one run: VUS-PR, AUC-PR, hit rate, cost.
 
 Reads the public collections (folders ts_*), fits on their train parts only, scores their test parts. Labels are used
 for the figures and for nothing else.
@@ -6,14 +6,13 @@ for the figures and for nothing else.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from detectors.detector import make_detector
+from detectors.bench.meter import Cost, Metered, metered_baseline, parse_method
 from detectors.errors import AnomalyError
 from detectors.localization_series import runs
 from detectors.metrics_series import auc_pr, mean_hit_rate, parse_interpretation, vus_pr
@@ -49,8 +48,7 @@ class Row:
     auc_pr: float
     hit_100: float | None
     hit_150: float | None
-    fit_seconds: float
-    score_seconds: float
+    cost: Cost
 
 
 def load_cases(root: str | Path, collection: str) -> list[Case]:
@@ -187,32 +185,31 @@ def measure(
     for collection in collections:
         for case in load_cases(root, collection):
             for seed in seeds:
-                for name in baselines:
-                    began = time.perf_counter()
-                    scored = JUDGES[name](case.train, case.test, seed)
-                    rows.append(_row(case, name, seed, scored, time.perf_counter() - began, 0.0))
+                rows += [_baseline_row(case, name, seed) for name in baselines]
                 for method in methods:
                     rows += _detector_rows(case, method, seed)
             progress(f"{collection} {case.name}")
     return rows
 
 
+def _baseline_row(case: Case, name: str, seed: int) -> Row:
+    scored, cost = metered_baseline(lambda: JUDGES[name](case.train, case.test, seed), len(case.test))
+    return _row(case, name, seed, scored, cost)
+
+
 def _detector_rows(case: Case, method: str, seed: int) -> list[Row]:
-    began = time.perf_counter()
-    detector = make_detector("series", method, seed=seed).fit(case.train)
-    fitted = time.perf_counter() - began
-    rows = []
+    name, settings = parse_method(method)
+    metered = Metered("series", name, case.train, seed=seed, **settings)
+    detector, rows = metered.detector, []
     for member in (None, *detector.members):
-        began = time.perf_counter()
-        scores = detector.decision_function(case.test, member=member)
-        took = time.perf_counter() - began
+        scores, cost = metered.score(case.test, member)
         channel_map = detector.anomaly_map(case.test, member=member) if case.events else None
-        name = method if member is None else f"{method}/{member}"
-        rows.append(_row(case, name, seed, (scores, channel_map), fitted, took))
+        shown = method if member is None else f"{method}/{member}"
+        rows.append(_row(case, shown, seed, (scores, channel_map), cost))
     return rows
 
 
-def _row(case: Case, method: str, seed: int, scored: Scored, fit_seconds: float, score_seconds: float) -> Row:
+def _row(case: Case, method: str, seed: int, scored: Scored, cost: Cost) -> Row:
     scores, channel_map = scored
     usual = int(np.median([end - start for start, end in runs(case.labels)]))
     hits: list[float | None] = [None, None]
@@ -228,8 +225,7 @@ def _row(case: Case, method: str, seed: int, scored: Scored, fit_seconds: float,
         auc_pr(case.labels, scores),
         hits[0],
         hits[1],
-        round(fit_seconds, 2),
-        round(score_seconds, 2),
+        cost,
     )
 
 

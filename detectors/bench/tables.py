@@ -1,4 +1,4 @@
-"""Measures table detectors beside simple baselines, in one run: AUROC, AUC-PR, seconds.
+"""Measures table detectors beside simple baselines, in one run: AUROC, AUC-PR, cost.
 
 One class: the first half of the normal rows, in file order, is fitted on; the other half and all anomalies are scored
 (the split of the published figures: 5-NN under it reproduces their KNN column). Labels are used for the figures and for
@@ -7,7 +7,6 @@ nothing else. Reads the folder tab_adbench of the public sets.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from detectors.detector import make_detector
+from detectors.bench.meter import Cost, Metered, metered_baseline, parse_method
 from detectors.errors import AnomalyError
 
 METHODS: dict[str, tuple[str, Mapping[str, Any]]] = {  # shown name -> method and its settings
@@ -53,8 +52,7 @@ class Row:
     seed: int
     auroc: float
     auc_pr: float
-    fit_seconds: float
-    score_seconds: float
+    cost: Cost
 
 
 def load_cases(root: str | Path) -> list[Case]:
@@ -64,6 +62,14 @@ def load_cases(root: str | Path) -> list[Case]:
     if not paths:
         raise AnomalyError(f"There are no tables at {folder}.")
     return sorted((_case(path) for path in paths), key=lambda case: case.n_rows)
+
+
+def load_case(root: str | Path, name: str) -> Case:
+    """One table below `root`. Raises AnomalyError where it is not there."""
+    path = Path(root) / "tab_adbench" / f"{name}.npz"
+    if not path.is_file():
+        raise AnomalyError(f"There is no table at {path}.")
+    return _case(path)
 
 
 def _case(path: Path) -> Case:
@@ -146,32 +152,29 @@ def measure(
 def _baseline_row(case: Case, name: str, seed: int) -> Row:
     from sklearn.preprocessing import StandardScaler
 
-    began = time.perf_counter()
-    scale = StandardScaler().fit(case.train)
-    scores = BASELINES[name](scale.transform(case.train), scale.transform(case.test), seed)
-    return _row(case, name, seed, scores, time.perf_counter() - began, 0.0)
+    def judge() -> np.ndarray:
+        scale = StandardScaler().fit(case.train)
+        return BASELINES[name](scale.transform(case.train), scale.transform(case.test), seed)
+
+    scores, cost = metered_baseline(judge, len(case.test))
+    return _row(case, name, seed, scores, cost)
 
 
 def _detector_rows(case: Case, name: str, seed: int) -> list[Row]:
-    method, settings = METHODS[name]
-    began = time.perf_counter()
-    detector = make_detector("table", method, seed=seed, **settings).fit(case.train)
-    fitted = time.perf_counter() - began
+    method, settings = parse_method(name, METHODS)
+    metered = Metered("table", method, case.train, seed=seed, **settings)
     rows = []
-    for member in (None, *detector.members):
-        began = time.perf_counter()
-        scores = detector.decision_function(case.test, member=member)
+    for member in (None, *metered.detector.members):
         shown = name if member is None else f"{name}/{member}"
-        rows.append(_row(case, shown, seed, scores, fitted, time.perf_counter() - began))
+        rows.append(_row(case, shown, seed, *metered.score(case.test, member)))
     return rows
 
 
-def _row(case: Case, method: str, seed: int, scores: np.ndarray, fit_seconds: float, score_seconds: float) -> Row:
+def _row(case: Case, method: str, seed: int, scores: np.ndarray, cost: Cost) -> Row:
     from sklearn.metrics import average_precision_score, roc_auc_score
 
     auroc, auc_pr = roc_auc_score(case.labels, scores), average_precision_score(case.labels, scores)
-    seconds = round(fit_seconds, 2), round(score_seconds, 2)
-    return Row(case.name, case.n_rows, method, seed, float(auroc), float(auc_pr), *seconds)
+    return Row(case.name, case.n_rows, method, seed, float(auroc), float(auc_pr), cost)
 
 
 def as_json(rows: Sequence[Row]) -> list[dict]:

@@ -68,7 +68,11 @@ class MaskedConditional(Method):
 
     @property
     def calls(self) -> int:
-        return len(self.views) if self.settings["form"] == "network" else 0
+        if self.settings["form"] != "network":
+            return 0
+        units = len(self.units())
+        parts = len(self.space.groups) if self.space.modality == "multimodal" and len(self.space.groups) > 1 else 0
+        return sum(_count(units, rate) for rate in self.settings["rates"]) + parts
 
     def units(self) -> list[list[int]]:
         """Channels that are hidden together: a table's columns, else each channel alone."""
@@ -206,9 +210,13 @@ class MaskedConditional(Method):
 def _parts(count: int, rate: float, generator: torch.Generator) -> Iterator[list[int]]:
     """0..count-1 in random order, in 1 / rate parts of about equal size; at least one stays in sight."""
     order = torch.randperm(count, generator=generator)
-    parts = min(count, math.ceil(1 / rate - 1e-9)) if count > 1 else 1
-    for part in order.tensor_split(parts):
+    for part in order.tensor_split(_count(count, rate)):
         yield part.tolist()
+
+
+def _count(units: int, rate: float) -> int:
+    """Views in which every unit is hidden once."""
+    return min(units, math.ceil(1 / rate - 1e-9)) if units > 1 else 1
 
 
 def _chunks(x: Tensor) -> Iterator[tuple[Tensor, range]]:
