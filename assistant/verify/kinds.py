@@ -21,10 +21,10 @@ _SAYS = (
 _ADDED = (
     r"(?:\s(?:an?|the|this|most|more|likely|probably|perhaps|clearly|rather|not|no|of|like|small|typical|kind|:)){0,4}"
 )
-_LOOSE = frozenset(  # words for a kind that are as often said of something else
-    "line|cut|spot|missing|absent|object|something on it|thing on it|texture|colour|moved|shifted|peak|outlier|gap|step|"
-    "jump|shift|bias|offset|noise|noisy|trend|empty|null|extreme|out of range|too large|too small|mismatch|inconsistent|"
-    "smoother|rougher".split("|")
+_LOOSE = re.compile(  # words for a kind that are as often said of something else
+    r"line|cut|spot|missing|absent|object|(?:some)?thing on it|texture|colour|moved|shifted|peak|outlier|gap|step|jump"
+    r"|shift|bias|offset|noise|noisy|trend|empty|null|extreme|out of range|too large|too small|mismatch|inconsistent"
+    r"|smoother|rougher"
 )
 _HEDGED = re.compile(r"\b(?:next best|second|nearest|comes near|could also|or)\b", re.I)
 _NO = re.compile(r"\b(?:not|no|never|neither|nor|rather than|instead of)\b|n't\b", re.I)
@@ -60,6 +60,7 @@ def _about(binder: Binder, position: int) -> frozenset[str]:
 
 @cache
 def _claims() -> re.Pattern[str]:
-    names = {word.lower() for kind in load_kinds().all for word in (kind.name, *kind.also)} - _LOOSE
-    spelled = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    names = {word.lower() for kind in load_kinds().all for word in (kind.name, *kind.also)}
+    telling = sorted((name for name in names if not _LOOSE.fullmatch(name)), key=len, reverse=True)
+    spelled = "|".join(re.escape(name) for name in telling)
     return re.compile(rf"\b{_SAYS}{_ADDED}\s*[:\"“]?\s*(?P<name>{spelled})\b(?!-)", re.I)
