@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from detectors.method import Space
+from detectors.method import Learned, Space
 
 
 def normal_scale(maps: Tensor, space: Space) -> tuple[Tensor, Tensor]:
@@ -27,6 +29,26 @@ def normal_scale(maps: Tensor, space: Space) -> tuple[Tensor, Tensor]:
         mean, std = maps.mean((0, 2, 3))[:, None, None], maps.std((0, 2, 3))[:, None, None]
     floor = 0.2 * maps.std() + 1e-8  # a place that never varies must not turn dust into a mountain
     return mean, (std**2 + floor**2).sqrt()
+
+
+class NormalScale(Learned):
+    """Remembers how normals' maps spread, and tells new ones in those terms."""
+
+    mean: Tensor
+    std: Tensor
+
+    def see(self, maps: Tensor, space: Space) -> None:
+        """Learn from maps of normals that the fit did not see."""
+        mean, std = normal_scale(maps, space)
+        self.learn(mean=mean, std=std)
+
+    def z(self, maps: Tensor) -> Tensor:
+        """Standard deviations above the normals' mean, by place or channel as `normal_scale` has it."""
+        return (maps - self.mean) / self.std
+
+    def share(self, maps: Tensor, deviations: float) -> Tensor:
+        """Maps as a share of the level that lies `deviations` above the normals' mean."""
+        return maps / (self.mean + deviations * self.std).clamp_min(1e-8)
 
 
 def _smooth(maps: Tensor) -> Tensor:
@@ -54,11 +76,28 @@ def row_scale(maps: Tensor) -> Tensor:
     return torch.stack([median, spread, bent.mean(), bent.std().clamp_min(1e-3)]).float()
 
 
-def row_evidence(maps: Tensor, scale: Tensor) -> Tensor:
-    """Rows' maps (n, channel) whose sum is a z-score of the bent total: linear among normals, logarithmic far out.
-
-    Bending lets no heavy-tailed member outshout the others; shares follow the positive part of the maps.
-    """
+def row_z(maps: Tensor, scale: Tensor) -> Tensor:
+    """(n,) z-scores of rows' bent totals, from maps (n, channel): linear among normals, logarithmic far out. Bending
+    lets no heavy-tailed member outshout the others."""
     median, spread, mean, deviation = scale
-    z = (torch.asinh((maps.sum(1) - median) / spread) - mean) / deviation
-    return share_of(z, maps.clamp_min(0) + 1e-12)
+    return (torch.asinh((maps.sum(1) - median) / spread) - mean) / deviation
+
+
+def row_evidence(maps: Tensor, scale: Tensor) -> Tensor:
+    """Rows' maps (n, channel) whose sum is `row_z`; shares follow the positive part of the maps."""
+    return share_of(row_z(maps, scale), maps.clamp_min(0) + 1e-12)
+
+
+def harmonic_rows(maps: Sequence[Tensor], scales: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+    """Several members' maps of rows (n, channel each) as one: -log of the weighted harmonic mean of their p-values.
+
+    The harmonic mean (Wilson, PNAS 2019) is small where one member alone is sure and where several are fairly sure; a
+    mean of scores dilutes the first, a maximum forgets the second. A member's p is the Gaussian upper tail of `row_z`.
+    Members share the score out in proportion to their 1/p, each along its own map.
+    """
+    surprise = torch.stack([-torch.special.log_ndtr(-row_z(m, s)) for m, s in zip(maps, scales, strict=True)])
+    share = surprise.new_tensor(weights) / sum(weights)
+    logs = surprise + share.log()[:, None]  # (member, n) of w / p
+    score, voice = torch.logsumexp(logs, 0), logs.softmax(0)
+    parts = [share_of(part, m.clamp_min(0) + 1e-12) for part, m in zip(voice, maps, strict=True)]
+    return score[:, None] * torch.stack(parts).sum(0)

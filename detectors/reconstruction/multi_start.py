@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from detectors.denoiser import DenoisingMethod
+from detectors.maps import residual
 from detectors.scaling import normal_scale
 
 
@@ -30,9 +31,7 @@ class MultiStart(DenoisingMethod):
 
     def distances(self, x: Tensor) -> Tensor:
         """(x - x0_t)^2 by level: (level, n, channel or 1, *position); pictures' channels are summed."""
-        levels = [(x - self.denoiser.one_step(x, int(t))) ** 2 for t in self.settings["times"]]
-        stacked = torch.stack(levels)
-        return stacked.sum(2, keepdim=True) if x.ndim == 4 else stacked
+        return torch.stack([residual(x, self.denoiser.one_step(x, int(t))) for t in self.settings["times"]])
 
     def calibrate(self, x: Tensor) -> None:
         scales = [normal_scale(d, self.space) for d in self.distances(x)]
