@@ -18,7 +18,8 @@ from torch import Tensor
 from detectors.descriptors.series import describe_channel
 from detectors.detection import Measure, Part, Region
 from detectors.errors import AnomalyError
-from detectors.localization_series import channel_shares, guilty_channels, merged_runs, odd_cells
+from detectors.levels import moving_mean, standing_level
+from detectors.localization_series import channel_shares, guilty_channels, merged_runs, odd_cells, tightened
 from detectors.method import Space
 from detectors.modalities.base import Event, Items, Modality
 from detectors.segments import Block, give_back, own_shape, read_block
@@ -44,11 +45,18 @@ class SeriesModality(Modality):
 
     Settings: window; overlap; clip: scaled values beyond it grow by logarithm only, so that one wild channel does not
     drown the others; smooth: widths, in windows, of the averages over neighbouring stamps that make up a score, and
-    their weights (short faults and long ones both count).
+    their weights (short faults and long ones both count); horizon: evidence that a channel carries most of the time
+    over so many windows is drift and is taken off (0: never).
     """
 
     name = "series"
-    defaults = {"window": None, "overlap": 4, "clip": 5.0, "smooth": ((0.25, 0.5), (1.0, 0.3), (4.0, 0.2))}
+    defaults = {
+        "window": None,
+        "overlap": 4,
+        "clip": 5.0,
+        "smooth": ((0.25, 0.5), (1.0, 0.3), (4.0, 0.2)),
+        "horizon": 64,
+    }
     batch_size = 512
     min_normals = 2
     location: Tensor
@@ -163,6 +171,9 @@ class SeriesModality(Modality):
                 total[here + k] += maps[:, :, k] * share
                 count[here + k] += 1
         total[count > 0] /= count[count > 0, None]
+        if self.settings["horizon"] and len(rows) == len(items):  # not for held-out parts
+            total[count == 0] = np.nan
+            total -= standing_level(total, data.block.pieces, self.settings["horizon"] * data.window)
         if data.block.missing is not None:
             total[data.block.missing] = 0.0
             count[data.block.missing.all(1)] = 0
@@ -175,7 +186,7 @@ class SeriesModality(Modality):
         row = np.sqrt(np.maximum(np.where(seen[:, None], maps, 0.0), 0.0).mean(1, dtype=np.float64))
         scores = np.zeros(len(row))
         for width, weight in self.settings["smooth"]:
-            scores += weight * _moving_mean(row, seen, max(1, round(width * self.window)))
+            scores += weight * moving_mean(row, seen, max(1, round(width * self.window)))
         return np.where(seen, scores, np.nan)
 
     def calibration_block(self, scores: np.ndarray) -> float:
@@ -334,23 +345,15 @@ def autocorrelation_time(scores: np.ndarray, longest: int) -> float:
     return total
 
 
-def _moving_mean(row: np.ndarray, seen: np.ndarray, width: int) -> np.ndarray:
-    """Centred mean of the seen values within `width` stamps."""
-    before, after = width // 2, width - width // 2
-    sums, counts = (np.concatenate([[0.0], np.cumsum(v)]) for v in (np.where(seen, row, 0.0), seen.astype(float)))
-    at = np.arange(len(row))
-    low, high = np.maximum(at - before, 0), np.minimum(at + after, len(row))
-    return (sums[high] - sums[low]) / np.maximum(counts[high] - counts[low], 1.0)
-
-
 def _trimmed(intervals: list[tuple[int, int]], maps: np.ndarray) -> list[tuple[int, int]]:
-    """Intervals without the margins that are flagged only because a strong fault is near: from the first to the
-    last stamp with a twentieth of the evidence that the oddest stamp has."""
+    """Intervals without the margins that are flagged only because a fault is near, told by their guilty channels."""
     cut = []
     for start, end in intervals:
-        row = np.maximum(np.nan_to_num(maps[start:end]), 0.0).mean(1)
-        at = start + np.flatnonzero(row >= 0.05 * row.max())
-        cut.append((int(at[0]), int(at[-1]) + 1) if row.max() > 0 else (start, end))
+        evidence = np.maximum(np.nan_to_num(maps[start:end]), 0.0)
+        if evidence.any():
+            first, last = tightened(np.sqrt(evidence[:, guilty_channels(evidence)].mean(1)))
+            start, end = start + first, start + last
+        cut.append((start, end))
     return cut
 
 
