@@ -92,12 +92,14 @@ class Detector:
         contamination: float = 0.0,
         checkpoint: str | Path | None = None,
         test: bool = False,
+        anomalies: Any = None,
     ) -> Detector:
         """Learn what is normal.
 
         contamination: share of the samples that may be anomalous; the oddest are left out, and so are the highest
         losses in training (TabADM).
         checkpoint: a folder; an interrupted fit with the same data and settings goes on from it.
+        anomalies: a few samples known to be anomalous, for a method that learns from them.
         test: plant anomalies into held-out normals after the fit; what became of them is in `info()["self_test"]`.
         Raises AnomalyError for unusable samples.
         """
@@ -128,6 +130,9 @@ class Detector:
             torch.manual_seed(self.seed)
             method = self.method_class(self.modality.space, **self.given).to(self.device)
             method.fit(x, run.part(0.2, 0.9, "method"))
+        if anomalies is not None:
+            known = self.modality.open(anomalies)
+            method.contrast(torch.cat(list(self._encoded(known, range(len(known))))), x)
         self.method = method
         tested = self._calibrate(items, held_rows, run.part(0.9, 1.0), test=test)
         self.record = {

@@ -93,6 +93,10 @@ class Method(Learned):
         """Learn from normal items x (n, channel, *position)."""
         raise NotImplementedError(f"{type(self).__name__}.fit")
 
+    def contrast(self, anomalies: Tensor, normals: Tensor) -> None:
+        """Learn, after `fit`, from a few known anomalies beside the normals. Raises AnomalyError unless overridden."""
+        raise AnomalyError(f"{self.name} learns nothing from anomalies=; method='counterfactual_guidance' does.")
+
     def calibrate(self, x: Tensor) -> None:
         """See normal items that `fit` did not: learn the scale of the maps. Nothing to do by default."""
 

@@ -19,6 +19,7 @@ from detectors.registry import methods
 
 FORMS = {
     "diffusion_time": ["nonparametric", "categorical", "inverse_gamma"],
+    "masked": ["patch", "band"],
     "masked_conditional": ["network", "kernel", "gaussian"],
     "score_matching": ["single", "multiscale", "denoising"],
 }

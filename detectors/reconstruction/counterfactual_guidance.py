@@ -17,18 +17,19 @@ from detectors.training import Run
 class CounterfactualGuidance(DenoisingMethod):
     """AnoFPDM (Che et al. 2024), forward process only: no chain is run backward, no anomaly is ever reproduced.
 
-    At each time t (noise-free) the healthy model gives x_h, the model of anything x_a. S_t = (x_h - x)^2 is the
-    evidence, D_t = mean (x_h - x_a)^2 the disagreement, as a share of what held-out normals show at t. The map is the
+    At each time t (noise-free) the healthy model gives x_h, the model of anything x_a; guidance goes beyond the healthy
+    one, x_g = x_h + w (x_h - x_a). S_t = (x_g - x)^2 is the evidence, D_t = mean (x_h - x_a)^2 the disagreement, as a
+    share of what held-out normals show at t. The map is the
     mean over t <= t_e of the z-scored S_t, with t_e the time of the greatest disagreement: beyond it the noise has
     drowned the fault. The paper trains one network with image labels. Here the healthy model is the shared denoiser and
     the model of anything is exact: the Gaussian of normals and labelled anomalies, where `fit` was given `anomalies`
     (a few suffice); else the normals' Gaussian with `widening` times their variance, to which anything is possible.
-    Settings: times (steps of 1000), widening. Calls a sample: len(times) (5).
+    Settings: times (steps of 1000), weight (w), widening. Calls a sample: len(times) (5).
     Choose it when some anomalies are known: what distinguishes those is looked at first.
     """
 
     name = "counterfactual_guidance"
-    defaults = {"denoiser": "corrected", "times": (100, 250, 400, 550, 700), "widening": 9.0}
+    defaults = {"denoiser": "corrected", "times": (100, 250, 400, 550, 700), "weight": 1.0, "widening": 9.0}
 
     disagreement: Tensor  # (time,) of normals
 
@@ -52,7 +53,7 @@ class CounterfactualGuidance(DenoisingMethod):
         self.anything.widen(float(self.settings["widening"]))
 
     def contrast(self, anomalies: Tensor, normals: Tensor) -> None:
-        """The model of anything is fitted on both kinds, each counting for half."""
+        """The model of anything is fitted anew on both kinds, each counting for half."""
         often = max(1, len(normals) // len(anomalies))
         self.anything.fit(torch.cat([normals, anomalies.repeat(often, *(1,) * (anomalies.ndim - 1))]), Run())
 
@@ -75,8 +76,9 @@ class CounterfactualGuidance(DenoisingMethod):
         evidence, disagreement = [], []
         for t in self.settings["times"]:
             healthy, anything = (model.one_step(x, int(t)) for model in (self.denoiser, self.anything))
-            evidence.append(residual(x, healthy))
-            disagreement.append((healthy - anything).square().flatten(1).mean(1))
+            apart = healthy - anything
+            evidence.append(residual(x, healthy + self.settings["weight"] * apart))
+            disagreement.append(apart.square().flatten(1).mean(1))
         return evidence, torch.stack(disagreement)
 
     def _scale(self, level: int) -> NormalScale:
