@@ -47,6 +47,23 @@ def test_a_missing_cell_is_neither_an_error_nor_an_anomaly(detector):
     assert (p <= 0.01).mean() <= 0.05
 
 
+def test_a_rare_gap_is_chance_and_a_gap_where_there_is_none_elsewhere_is_evidence():
+    def rows(seed: int) -> pd.DataFrame:
+        rng = np.random.default_rng(seed)
+        frame = pd.DataFrame(rng.normal(size=(600, 4)), columns=list("abcd"))
+        frame["kind"] = rng.choice(["x", "y"], 600)
+        frame.loc[rng.random(600) < 0.01, "a"] = np.nan
+        frame.loc[frame["kind"] == "y", "d"] = np.nan  # one kind never has it, the other always
+        return frame
+
+    detector = make_detector("table", device="cpu", width=32, depth=1, train_steps=150).fit(rows(0))
+    usual = rows(1)
+    rare = usual.assign(a=np.nan)
+    assert (detector.p_value(rare) <= 0.01).mean() < 0.04
+    told = usual[usual["kind"] == "x"].assign(d=np.nan)
+    assert np.median(detector.p_value(told)) < 0.05
+
+
 @pytest.mark.parametrize(
     ("column", "value"),
     [

@@ -13,7 +13,7 @@ from detectors.denoiser import DenoisingMethod
 from detectors.errors import AnomalyError
 from detectors.method import Method, Space
 from detectors.registry import methods
-from detectors.scaling import row_evidence, row_scale
+from detectors.scaling import harmonic_rows, row_scale
 from detectors.training import Run
 
 
@@ -51,10 +51,10 @@ RECIPES: dict[str, tuple[Member, ...]] = {
     ),
     "table": (
         Member("mixture", "smoothed_density"),
-        Member("network", "multi_start", 1.0, {"times": (300, 500)}),
+        Member("network", "multi_start", 1.0, {"times": (100, 300)}),
         Member("kernel", "smoothed_density", 1.0, {"form": "kernel"}),
         Member("kernel_ranks", "smoothed_density", 1.0, {"form": "kernel", "view": "rank"}),
-        Member("columns", "smoothed_density", 1.0, {"form": "columns"}),
+        Member("columns", "smoothed_density", 1.0, {"form": "columns", "worst": True}),
     ),
     "multimodal": (
         Member("gaussian", "multi_start", 1.0, {"denoiser": "gaussian"}),
@@ -68,8 +68,8 @@ class Default(Method):
     """Calibrated ensemble of reconstruction and density (hybrid).
 
     Map: sum over members of weight x (map - mean) / deviation, both from held-out normals; score: its reduction. Rows:
-    a member's total is bent (linear among normals, logarithmic far out), scaled, and shared out over its map; the
-    score is the members' mean and the highest of them, added.
+    a member's total is bent (linear among normals, logarithmic far out), read as a p-value among held-out normals, and
+    the score is -log of the members' harmonic mean p-value: what one alone is sure of is not averaged away.
     Members that name the same denoiser share one fitted network. Settings: members (names to keep; all by default) and
     any setting of a learned denoiser (width, depth, train_steps, ...), which goes to the members that have one.
     Calls a sample: those of its members.
@@ -140,22 +140,16 @@ class Default(Method):
     def maps(self, x: Tensor) -> Tensor:
         members = self.members
         weights = [m.weight_in(self.space) for m in self.recipe]
+        if x.ndim == 2:
+            scales = [self.get_buffer(f"scale_{m.name}") for m in self.recipe]
+            return harmonic_rows([members[m.name].maps(x) for m in self.recipe], scales, weights)
         scaled = [
             weight * self._standardised(m.name, members[m.name].maps(x))
             for m, weight in zip(self.recipe, weights, strict=True)
         ]
-        mean = torch.stack(scaled).sum(0) / sum(weights)
-        return mean + self._loudest(scaled) if x.ndim == 2 else mean
-
-    def _loudest(self, scaled: list[Tensor]) -> Tensor:
-        """Rows: the map of each row's most alarmed member, so that what one member alone sees is not averaged away."""
-        stacked = torch.stack(scaled)  # (member, n, channel)
-        index = stacked.sum(2).argmax(0)
-        return stacked[index, torch.arange(stacked.shape[1], device=stacked.device)]
+        return torch.stack(scaled).sum(0) / sum(weights)
 
     def _standardised(self, name: str, maps: Tensor) -> Tensor:
-        if maps.ndim == 2:
-            return row_evidence(maps, self.get_buffer(f"scale_{name}"))
         return (maps - self.get_buffer(f"mean_{name}")) / self.get_buffer(f"std_{name}")
 
     def normal(self, x: Tensor, where: Tensor, seed: int = 0) -> Tensor:

@@ -18,6 +18,7 @@ KNOTS = 512  # most points of a number's curve from values to normal scores
 MAX_LEVELS = 40  # categories with a dimension of their own; rarer ones share one
 UNSEEN = 3.0  # how far out a level lies that the fit never saw, in standard deviations
 WORD = 8.0  # how far out a word lies where a number belongs
+LEARNED_GAPS = 0.05  # least share of missing cells at fit from which missing can be evidence; a rarer gap is chance
 LEVEL_FLOOR = 0.2  # least deviation of an indicator: a rare level is odd, not infinitely odd
 DIAL = 2.0  # radius of the day's circle: hours that work shifts keep apart stay apart under noise
 FAR = 30.0  # standard deviations beyond the seen range after which distance counts logarithmically
@@ -39,14 +40,14 @@ class Column:
 
     @property
     def value_width(self) -> int:
-        """Dimensions of the value; one more tells "missing" where that was seen at fit."""
+        """Dimensions of the value; one more tells "missing" where that was seen often enough to be learned."""
         if self.kind == "category":
             return len(self.levels) - max(0, self.rare - 1) + 1  # levels, the rare ones as one, "unseen"
         return {"number": 1, "moment": 9, "ignored": 0}[self.kind]
 
     @property
     def width(self) -> int:
-        return self.value_width + (1 if self.gaps > 0 and self.kind != "ignored" else 0)
+        return self.value_width + (1 if self.gaps >= LEARNED_GAPS and self.kind != "ignored" else 0)
 
     def config(self) -> dict[str, Any]:
         return asdict(self)
