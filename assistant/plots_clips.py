@@ -73,7 +73,7 @@ def _title(threshold: float | None) -> str:
     return "score by frame" + (", and its threshold" if threshold is not None else "")
 
 
-def plotly_strip(excerpt: Excerpt, threshold: float | None, height: int = 250) -> Any:
+def plotly_strip(excerpt: Excerpt, threshold: float | None, height: int = 330) -> Any:
     """The same as an interactive `plotly.graph_objects.Figure`: frames above, the score of each frame below."""
     import plotly.graph_objects as go
 

@@ -61,7 +61,11 @@ def _shifted(picture: Tensor, motion: Tensor) -> Tensor:
 
 
 CHANNELS = ("speed", "right", "down", "change", "figure")  # of a cell
-MOVING = 0.3  # pixels a frame from which a cell counts as moving
+DEPARTS = 0.06  # mean departure of a small patch from the still scene, from which something is there
+CHANGES = 0.03  # the same for the change between two frames, where there is no still scene
+THERE = 0.05  # share of a cell added to what is there, so that specks tell little
+MOVING = 0.15  # pixels a frame from which a cell counts as moving
+FILLED = 0.3  # share of the cell that must be figure for it
 FEWEST = 50  # moving cells that a slope over the picture is believed from
 
 
@@ -76,15 +80,19 @@ def grey(picture: np.ndarray, size: tuple[int, int]) -> Tensor:
 def cell_motion(before: Tensor, after: Tensor, grid: tuple[int, int], still: Tensor | None) -> Tensor:
     """What moves in the cells between two frames (n, h, w): (n, len(CHANNELS), h', w').
 
-    speed: the highest in the cell, pixels; right, down: its mean displacement; change: mean change of grey; figure:
-    mean departure from the still scene (h, w), 0 where there is none (a moving camera).
+    figure: share of the cell where something is that the still scene (h, w) lacks (None, a moving camera: where
+    something changes); speed: its mean speed in pixels; right, down: its mean displacement; change: mean change of
+    grey. Means are over the figure alone: a still or flickering ground says nothing of what moves on it.
     """
     motion = flow(before, after)
-    speed = F.avg_pool2d(motion.square().sum(1, keepdim=True).sqrt(), 3, 1, 1)
     change = (after - before).abs()[:, None]
-    figure = torch.zeros_like(change) if still is None else (after - still).abs()[:, None]
-    mean = F.adaptive_avg_pool2d(torch.cat([motion, change, figure], 1), grid)
-    return torch.cat([F.adaptive_max_pool2d(speed, grid), mean], 1)
+    departure = change if still is None else (after - still).abs()[:, None]
+    figure = (F.avg_pool2d(departure, 5, 1, 2) > (CHANGES if still is None else DEPARTS)).float()
+    speed = motion.square().sum(1, keepdim=True).sqrt()
+    moving, change, share = (
+        F.adaptive_avg_pool2d(v, grid) for v in (torch.cat([speed, motion], 1) * figure, change, figure)
+    )
+    return torch.cat([moving / (share + THERE), change, share], 1)
 
 
 def perspective(motion: Tensor) -> Tensor:
@@ -93,7 +101,7 @@ def perspective(motion: Tensor) -> Tensor:
     A straight line over the rows, fitted to the moving cells; level where too few move to tell.
     """
     speed = motion[:, 0]
-    moving = speed > MOVING
+    moving = (speed > MOVING) & (motion[:, CHANNELS.index("figure")] > FILLED)
     rows = torch.arange(speed.shape[1], dtype=torch.float32)
     if int(moving.sum()) < FEWEST:
         return torch.ones(len(rows))

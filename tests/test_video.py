@@ -166,6 +166,7 @@ def test_flow_is_nothing_where_nothing_moves():
 def test_usual_speed_grows_towards_the_rows_where_things_are_near():
     motion = torch.zeros(30, 5, 10, 12)
     motion[:, 0, :, ::3] = 0.5 + 0.2 * torch.arange(10.0)[:, None]
+    motion[:, 4] = 1.0
     usual = perspective(motion)
     assert usual.tolist() == pytest.approx((0.5 + 0.2 * np.arange(10)).tolist(), rel=1e-3)
     assert perspective(torch.zeros(3, 5, 4, 4)).tolist() == [1, 1, 1, 1]
