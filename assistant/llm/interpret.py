@@ -155,6 +155,8 @@ def _by_names(reading: Reading, intent: str, memory: Memory, focus: str | None) 
         return "sure"
     if intent == "overview" and things:
         return "check" if samples else "why"
+    if intent == "worst" and reading.words[:1] == ("why",):
+        return "why"
     if intent in ("worst", "blame_run") and findings:
         return "why" if intent == "worst" else "blame"
     if intent == "check" and findings and not samples:
