@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,16 @@ from detectors.modalities.video import VideoModality
 from detectors.training import Run
 
 SETS = {"ped2": "vid_ucsd_ped2"}
-METHODS = ("default", "frame_conditioned", "likelihood", "multi_start", "diffusion_time", "partial")
+METHODS = (
+    "default",
+    "cell_mixture",
+    "frame_conditioned",
+    "likelihood",
+    "multi_start",
+    "diffusion_time",
+    "score_matching",
+    "partial",
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,8 @@ class Row:
     pixel_auroc: float
     fit_seconds: float
     frames_per_second: float
+    ms_per_sample: float = 0.0
+    calls: float | None = None  # network calls a frame, the backbone's not counted
 
 
 def load_case(root: str | Path, name: str) -> Case:
@@ -191,7 +202,8 @@ def _baseline_rows(case: Case, cells: Once, baselines: Sequence[str]) -> list[Ro
 
 def _detector_rows(case: Case, method: str, cells: Once, seed: int) -> list[Row]:
     """Rows of a method and its members. Seconds are the method's own; frames a second count the encoding as well."""
-    detector = make_detector("video", method, seed=seed)
+    name, _, form = method.partition(":")
+    detector = make_detector("video", name, seed=seed, **({"form": form} if form else {}))
     detector.modality = cells
     before, began = cells.seconds, time.perf_counter()
     detector.fit(case.train)
@@ -205,7 +217,9 @@ def _detector_rows(case: Case, method: str, cells: Once, seed: int) -> list[Row]
         maps = detector._assembled(test, member)
         rate = len(test) / (time.perf_counter() - began + dear)
         shown = method if member is None else f"{method}/{member}"
-        rows.append(_row(case, shown, seed, cells, test, maps, fitted, rate))
+        row = _row(case, shown, seed, cells, test, maps, fitted, rate)
+        calls = (detector._fitted() if member is None else detector._fitted().members[member]).calls
+        rows.append(replace(row, ms_per_sample=round(1000 / rate, 1), calls=float(calls)))
     return rows
 
 
