@@ -377,6 +377,70 @@ def bench(
     return None
 
 
+@app.command("eval")
+def evaluate(
+    suites: Annotated[list[str] | None, typer.Argument(metavar="[generated|real]...")] = None,
+    llm: LlmOption = None,
+    cases: Annotated[
+        Path | None, typer.Option("--cases", help="Folder of the case files (default: tests/evals).")
+    ] = None,
+    data: Annotated[Path | None, typer.Option("--data", help="Folder of the public sets, for `real`.")] = None,
+    held_out: Annotated[bool, typer.Option("--held-out", help="The cases that are run only at the end.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="The first cases only.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Write the figures to this JSON file.")] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure explanations and answers against known causes, with any language model."""
+    from assistant.evals import CASES, SUITES, run_suites
+    from assistant.evals.table import Job
+    from assistant.keeping import keep_json
+    from assistant.terminal import give, progress, say
+
+    names = suites or [name for name in SUITES if name != "real" or data is not None]
+    with progress(not as_json) as tell:
+        job = Job(cases or CASES, settings_of(config, llm=llm).llm, held_out, data, quick, tell)
+        found = run_suites(names, job)
+    if out is not None:
+        keep_json(out, found)
+    if as_json:
+        return give(found)
+    for one in found.values():
+        say(f"{one['table']}\n")
+    return None
+
+
+@app.command()
+def kinds(
+    name: Annotated[str | None, typer.Argument(help="A kind of your own, to be made from findings.")] = None,
+    finding: Annotated[list[str] | None, typer.Option("--finding", help="A finding of that kind; repeat it.")] = None,
+    about: Annotated[str, typer.Option("--about", help="What the kind is, in a sentence.")] = "",
+    run: RunOption = None,
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the known kinds of anomaly, or make one from findings and name the findings of a run anew."""
+    from assistant.kinds import load_kinds
+    from assistant.pipeline import make_kind, name_again
+    from assistant.terminal import give, say, show_table
+
+    settings = settings_of(config, store=store)
+    if name is None:
+        known = [
+            {"name": kind.name, "modality": kind.modality, "about": kind.description}
+            for kind in load_kinds(settings.kinds).all
+        ]
+        rows = [(row["name"], row["modality"], row["about"]) for row in known]
+        return give(known) if as_json else show_table(("kind", "on", "what it is"), rows)
+    workspace = workspace_of(config, store)
+    file = make_kind(workspace, name, finding or [], about)
+    changed = name_again(workspace, run)
+    if as_json:
+        return give({"kind": name, "file": str(file), "renamed": changed})
+    return say(f"Written: {file}. {len(changed)} finding(s) have another kind now.")
+
+
 # --- the door ---------------------------------------------------------------------------------------------------------
 
 

@@ -38,7 +38,7 @@ class Bound:
 
     def fit(self, value: Any) -> float:
         """0..1; 0 for what was not measured."""
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if not _is_number(value):
             return 0.0
         low = 1.0 if self.least is None else _rise((value - self.least) / self.soft)
         high = 1.0 if self.most is None else _rise((self.most - value) / self.soft)
@@ -147,6 +147,23 @@ def read_kinds(file: Path | Traversable) -> list[Kind]:
 def _built_in() -> Kinds:
     files = sorted((resources.files("prompts") / "kinds").iterdir(), key=lambda file: file.name)
     return Kinds(tuple(kind for file in files if file.name.endswith(".yaml") for kind in read_kinds(file)))
+
+
+def prototype(name: str, modality: str, examples: Sequence[Numbers], about: str = "") -> str:
+    """The YAML of a kind that is judged by likeness to examples: by what all of them measured.
+
+    The reach is the largest distance of an example to another one, at least REACH / 2.
+    """
+    shared = [key for key in examples[0] if all(_is_number(one.get(key)) for one in examples)]
+    rows = [{key: float(one[key]) for key in shared} for one in examples]  # type: ignore[arg-type]
+    apart = [min((_distance(a, b) for b in rows if b is not a), default=0.0) for a in rows]
+    reach = max([REACH / 2, *(2 * one for one in apart)])
+    row = {"name": name, "modality": modality, "description": about, "reach": round(reach, 4), "prototypes": rows}
+    return str(yaml.safe_dump([row], sort_keys=False, allow_unicode=True))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _kind(row: Any, where: str) -> Kind:

@@ -18,7 +18,7 @@ import numpy as np
 
 from assistant import keeping
 from assistant.config import Config
-from assistant.kinds import load_kinds
+from assistant.kinds import leading_numbers, load_kinds, prototype
 from assistant.modalities import kind
 from assistant.nearest import Nearest, nearest_pictures, nearest_rows, nearest_stretches
 from assistant.records import Finding, Run, Sample
@@ -252,7 +252,8 @@ def run_detection(
     """Score new data, keep the run with its findings, and draw the most anomalous ones.
 
     Findings of this model that people labelled normal are added to the calibration first, see `Run.info`:
-    `recalibration` (their scores), `threshold_before` and `threshold` (the score from which alpha flags).
+    `recalibration` (their scores), `threshold_before` and `threshold` (the score from which alpha flags); `drift` says
+    whether the batch as a whole scores unlike the normals of the fit.
 
     Raises:
         AnomalyError: unusable source or model, or samples that do not fit the model. Nothing is kept then.
@@ -272,6 +273,7 @@ def run_detection(
     job = Job(detector, data, alpha, fdr, _cut, open_image, staging, lambda f, m: tell(0.9 * f, m), kinds)
     try:
         batch = SCORERS[data.modality](job)
+        drift = detector.score_drift(batch.scores).to_dict()
         run = Run(
             id="",
             created="",
@@ -283,7 +285,7 @@ def run_detection(
             fdr=fdr,
             n_samples=len(batch.scores),
             n_flagged=len(batch.findings),
-            info=keeping.plain({**info, **changed, "notes": data.notes, "data_digest": data.digest}),
+            info=keeping.plain({**info, **changed, "drift": drift, "notes": data.notes, "data_digest": data.digest}),
             skipped=[*data.skipped, *batch.skipped],
         )
         samples = _samples(batch) if data.modality != "series" else []
@@ -379,3 +381,44 @@ def label_effect(workspace: Workspace, finding: Finding) -> dict[str, Any]:
             f"{before:.4g} to {after:.4g}, and {finding.id} (score {finding.score:.4g}) {flagged}."
         )
     return {**keeping.plain(changed), "sentence": sentence}
+
+
+# --- kinds --------------------------------------------------------------------------------------------------------
+
+
+def make_kind(workspace: Workspace, name: str, findings: Sequence[str], about: str = "") -> Path:
+    """Write a kind of one's own into the folder of the setting `kinds`, made from the measurements of some findings.
+
+    Raises:
+        AnomalyError: no folder is set, no findings are named, they are of several modalities or were not measured.
+    """
+    if not workspace.config.kinds:
+        raise AnomalyError("Say where your kinds are kept: set `kinds` in anomaly.toml, or ANOMALY_KINDS.")
+    members = [workspace.store.finding(one) for one in findings]
+    measured = [(one, leading_numbers(keeping.load_measures(one.folder))) for one in members]
+    if not measured or len({one.modality for one in members}) > 1:
+        raise AnomalyError("A kind is made from findings of one modality; name them with --finding.")
+    lacking = [one.id for one, numbers in measured if not numbers]
+    if lacking:
+        raise AnomalyError(f"Nothing was measured of {', '.join(lacking)}; run `anomaly detect` again.")
+    folder = Path(workspace.config.kinds).expanduser()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{'-'.join(name.split())}.yaml"
+    text = prototype(name, members[0].modality, [numbers for _, numbers in measured], about)
+    keeping.write(path, lambda file: file.write(text.encode()))
+    load_kinds(folder)
+    return path
+
+
+def name_again(workspace: Workspace, run: str | None = None) -> list[str]:
+    """Judge the kinds of a run's findings anew (of the latest run where none is named); those that changed."""
+    known = load_kinds(workspace.config.kinds)
+    changed: dict[str, tuple[str, float]] = {}
+    for finding in workspace.store.findings(workspace.store.run(run).id, limit=None):
+        measures = keeping.load_measures(finding.folder)
+        if measures:
+            judged = known.judge(finding.modality, leading_numbers(measures))
+            if judged.kind != finding.kind:
+                changed[finding.id] = judged.kind, judged.confidence
+    workspace.store.set_kinds(changed)
+    return list(changed)

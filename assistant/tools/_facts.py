@@ -33,6 +33,10 @@ def finding_facts(finding: Finding) -> list[Fact]:
     if finding.kind:
         facts.append(Fact(one, "kind", finding.kind))
         facts.append(percent(one, "kind_confidence", finding.kind_confidence or 0.0))
+    if finding.stability:
+        facts.append(Fact(one, "runs_flagging", finding.stability["agree"]))
+        facts.append(Fact(one, "runs_asked", finding.stability["of"]))
+        facts.append(Fact(one, "runs_over", finding.stability["over"]))
     optional = {"label": finding.label, "note": finding.note, "incident": finding.incident}
     return facts + [Fact(one, key, value) for key, value in optional.items() if value]
 

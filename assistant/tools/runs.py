@@ -48,12 +48,26 @@ def overview(workspace: Workspace, run: str | None = None) -> ToolResult:
         facts.append(Fact(one.id, "skipped_files", len(one.skipped)))
     if not kind(one.modality).event:  # an event is not one sample
         facts.append(percent(one.id, "flagged_share", one.n_flagged / max(1, one.n_samples)))
+    facts += _drift(one)
     facts.append(Fact("store", "runs", len(workspace.store.runs())))
     if not one.n_flagged:
         return ToolResult(
             facts, note=f"Nothing was flagged in {one.id}: no sample is anomalous at alpha {one.alpha:g}."
         )
     return ToolResult(facts + _found(workspace, one))
+
+
+def _drift(run: Run) -> list[Fact]:
+    """Whether the batch as a whole scores unlike the normals of the fit; nothing in runs older than the alarm."""
+    state = run.info.get("drift")
+    if state is None:
+        return []
+    facts = [Fact(run.id, "drifting", state["drifting"])]
+    if state["drifting"]:
+        facts.append(Fact(run.id, "drift_direction", state["direction"]))
+        facts.append(Fact(run.id, "drift_p_value", state["p_value"]))
+        facts.append(percent(run.id, "drift_size", state["statistic"]))
+    return facts
 
 
 def _found(workspace: Workspace, run: Run) -> list[Fact]:

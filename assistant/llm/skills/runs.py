@@ -54,6 +54,8 @@ def overview(desk: Desk) -> None:
         )
     _involved(desk, evidence, "run_part")
     _say_kinds(desk, evidence)
+    if str(first_value(evidence, "drifting")).lower() == "true":
+        desk.say("run_drift", evidence, direction=str(first_value(evidence, "drift_direction")))
 
 
 def _say_kinds(desk: Desk, evidence: Evidence) -> None:
