@@ -61,10 +61,11 @@ class Hit:
 
 
 def run(job: Job) -> list[Line]:
-    """Every world of the case file; a smoke run takes the first, with one of each kind."""
+    """Every world of the case file; a smoke run takes the second, with one each of a few kinds."""
     lines: list[Line] = []
     specs = load_worlds(job.cases, job.held_out)
-    specs = [{**specs[0], "plants": dict.fromkeys(specs[0]["plants"], 1)}] if job.quick else specs
+    if job.quick:
+        specs = [{**specs[1], "plants": dict.fromkeys(list(specs[1]["plants"])[:4], 1)}]
     for number, spec in enumerate(specs):
         job.tell(number / len(specs), f"{spec['world']}, seed {spec['seed']}")
         lines += one_world(spec, job)
