@@ -8,7 +8,8 @@ import pytest
 
 from detectors import AnomalyError, load_detector, make_detector
 from detectors.detector import Detector
-from detectors.localization_series import channel_shares, guilty_channels, merged_runs
+from detectors.levels import standing_level
+from detectors.localization_series import channel_shares, guilty_channels, merged_runs, tightened
 
 
 @pytest.fixture(scope="module")
@@ -182,3 +183,37 @@ def test_guilty_channels_are_ranked_and_few() -> None:
     event_map = np.tile([0.1, 5.0, 3.0, -2.0], (6, 1))
     assert guilty_channels(event_map) == [1, 2]
     assert channel_shares(event_map).sum() == pytest.approx(1)
+
+
+def test_a_run_is_tightened_to_what_stands_out_and_bridges_a_lull() -> None:
+    slope = np.linspace(0.0, 1.0, 12)
+    assert tightened(np.r_[slope, [6.0, 6.0, 0.5, 6.0, 7.0], slope[::-1]]) == (12, 17)
+    assert tightened(np.ones(5)) == (0, 5)
+
+
+def test_evidence_that_stands_is_a_level_and_an_event_is_not() -> None:
+    maps = np.zeros((4000, 3), np.float32)
+    maps[1500:, 0] = 5.0  # drift: it stays
+    maps[2000:2200, 1] = 9.0  # an event
+    maps[:, 2] = -0.3  # below what is usual: nothing to take off
+    level = standing_level(maps, ((0, 4000),), 1000)
+    assert level[2000:, 0].min() == 5.0
+    assert not level[:900].any()
+    assert not level[:, 1:].any()
+    assert not standing_level(maps[:400] + 1, ((0, 400),), 1000).any()  # too short to tell drift from an event
+
+
+def test_a_level_that_moved_for_good_raises_no_standing_alarm_and_hides_no_fault() -> None:
+    rng = np.random.default_rng(0)
+    x = np.sin(np.arange(6000)[:, None] / np.array([7.0, 11.0])) + 0.1 * rng.standard_normal((6000, 2))
+    new = x[3000:].copy()
+    new[:, 0] += 1.0
+    new[2000:2020, 1] += 2.0
+    flagged = {}
+    for horizon in (0, 64):
+        detector = make_detector("series", members="gaussian", window=16, horizon=horizon).fit(x[:3000])
+        flagged[horizon] = detector.p_value(new) <= 0.01
+    usual = np.r_[200:1900, 2150:2800]
+    assert flagged[0][usual].mean() > 0.8
+    assert flagged[64][usual].mean() < 0.05
+    assert flagged[64][2000:2020].all()
