@@ -60,6 +60,7 @@ class Finding:
     time: str = ""  # when it happened: an event's first time stamp where known, else `created`
     kind: str = ""  # of anomaly, see assistant/kinds.py; "unclear", or "" where nothing was measured
     kind_confidence: float | None = None  # 0..1
+    stability: dict[str, Any] | None = None  # detectors.stability.Stability: in how many of how many runs it is flagged
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -141,3 +142,4 @@ class NewFinding:
     time: str = ""
     kind: str = ""
     kind_confidence: float | None = None
+    stability: dict[str, Any] | None = None

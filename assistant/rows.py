@@ -136,7 +136,8 @@ def insert_findings(session: Session, run_id: int, run: Run, findings: Sequence[
         "incident_id": None,
         "created": created,
     }
-    copied = ("sample", "index", "score", "p_value", "extrapolated", "regions", "parts", "kind", "kind_confidence")
+    copied = ("sample", "index", "score", "p_value", "extrapolated", "regions", "parts", "kind", "kind_confidence",
+              "stability")  # fmt: skip
     rows = [{**fixed, **{key: getattr(f, key) for key in copied}, "time": f.time or created} for f in findings]
     statement = insert(FindingRow).returning(FindingRow.id, sort_by_parameter_order=True)
     ids = list(session.scalars(statement, rows))

@@ -69,6 +69,7 @@ class FindingRow(Base):
     time: Mapped[str] = mapped_column(String(32))
     kind: Mapped[str] = mapped_column(String(64), server_default="")
     kind_confidence: Mapped[float | None]
+    stability: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
 Index("ix_findings_run_p", FindingRow.run_id, FindingRow.p_value, FindingRow.score.desc())

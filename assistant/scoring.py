@@ -74,6 +74,7 @@ class Batch:
             time=time,
             kind=judged.kind if judged else "",
             kind_confidence=judged.confidence if judged else None,
+            stability=told["stability"],
         )
         self.findings.append(finding)
         self.folders.append(folder)

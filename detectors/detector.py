@@ -245,7 +245,12 @@ class Detector:
 
     def drift(self, samples: Any, member: str | None = None) -> DriftState:
         """Whether the bulk of a batch scores unlike the held-out normals; see `drift_of`."""
-        return drift_of(self.decision_function(samples, member), self.calibrations[member])
+        return self.score_drift(self.decision_function(samples, member), member)
+
+    def score_drift(self, scores: np.ndarray, member: str | None = None) -> DriftState:
+        """The same of scores (n_samples,) that are at hand."""
+        self._fitted()
+        return drift_of(scores, self.calibrations[member])
 
     # --- detections ------------------------------------------------------------------------------------------------
     def detect(
@@ -279,7 +284,7 @@ class Detector:
         maps = self._assembled(items, member, progress=progress or silent)
         scores, p_values, beyond = self._judged(maps, items, member)
         flags = benjamini_hochberg(p_values, fdr) if fdr is not None else p_values <= alpha
-        drift = drift_of(scores, self.calibrations[member])
+        drift = self.score_drift(scores, member)
         if not flags.any():
             return Assessment(scores, p_values, [], drift)
         events = self.modality.events(flags, scores, maps / self.levels[member], items)

@@ -14,7 +14,9 @@ import pandas as pd
 from PIL import Image
 
 from detectors.detection import Detection, Part, Region
+from detectors.drift import DriftState
 from detectors.errors import AnomalyError
+from detectors.stability import Stability
 
 WINDOW = 8
 SHAPE = (24, 32)  # of images
@@ -84,6 +86,9 @@ class FakeDetector:
             progress(1.0, "scoring")
         return FakeAssessment(scores, p_values, found)
 
+    def score_drift(self, scores, member=None):
+        return DriftState(0.0, 1.0, False, "none", float(len(scores)))
+
     def detect(self, samples, alpha=0.01, fdr=None, member=None, progress=None):
         return self.assess(samples, alpha, fdr, member, progress).detections
 
@@ -139,7 +144,7 @@ class FakeDetector:
         signature = np.pad(signature, (0, 4 - len(signature)))
         return Detection(
             name, a, self.modality, float(scores[peak]), float(p_values[peak]), alpha, True, regions, parts, own,
-            False, signature,
+            False, signature, stability=Stability(1, len(self.members), "members"),
         )  # fmt: skip
 
     def _image(self, samples, own, a, b, peak):

@@ -24,6 +24,12 @@ def facts(evidence):
 # --- runs -------------------------------------------------------------------------------------------------------------
 
 
+def test_a_finding_tells_how_many_agree_and_a_run_whether_it_drifts(shop):
+    told = {fact.field: fact.value for fact in call(shop, "describe_finding", finding="F1").facts}
+    assert (told["runs_flagging"], told["runs_asked"], told["runs_over"]) == (1, 2, "members")
+    assert {f.field: f.value for f in call(shop, "overview", run="R2").facts}["drifting"] is False
+
+
 def test_the_overview_is_of_the_latest_run_unless_one_is_named(shop):
     latest, first = facts(call(shop, "overview")), facts(call(shop, "overview", run="r1"))
     assert latest["R3.findings"] == 2
