@@ -26,20 +26,22 @@ CHUNK = 512  # rows a kernel call: distances to all remembered rows are held at 
 class MaskedConditional(Method):
     """MaskDiff-AD (2026): masked diffusion of rows; -log p(x_j | the columns in sight), averaged over views.
 
-    A view hides a share of the columns (a category with all its dimensions; multimodal: also each part as a whole, so
-    that a part is judged by the others); at each of `rates` every column is hidden once. How p is found: "network", one
-    perceptron for all views, learned by hiding random columns, with a Student likelihood; "kernel", remembered normals
-    weighed by their nearness in the columns in sight, no training; "gaussian", exact for Gaussian rows, no training.
+    A view hides a share of the columns (a category with all its dimensions); at each of `rates` every column is hidden
+    once. Multimodal: each part is hidden as a whole as well, and that view counts as much as the others together, so
+    that a part is judged by the other parts. How p is found: "kernel", remembered normals weighed by their nearness in
+    the columns in sight, no training; "gaussian", exact for Gaussian rows, no training; "network", the Gaussian with a
+    learned correction of mean and scale (one perceptron for all views, trained by hiding columns, Student likelihood).
     Map: the negative log-likelihood of each column, above what held-out normals have; score: its sum.
     Settings: form, rates, width, depth, train_steps (network), memory and bandwidth (kernel), shrinkage (gaussian).
-    Calls a sample: one a view, sum of 1 / rate (10 by default) with the network; 0 in the other forms.
-    Choose it where the guilty column matters: what is said of a column does not rest on the column itself.
+    Calls a sample: 0; with the network one a view, the sum of 1 / rate (10) and one a part.
+    Choose it where the guilty column matters, and for parts that explain each other: what is said of a column does not
+    rest on the column itself.
     """
 
     name = "masked_conditional"
     modalities = ("table", "multimodal")
     defaults = {
-        "form": "network",
+        "form": "kernel",
         "rates": (0.2, 0.35, 0.5),
         "width": 256,
         "depth": 3,
@@ -50,6 +52,8 @@ class MaskedConditional(Method):
         "bandwidth": 0.3,
         "shrinkage": 0.02,
     }
+
+    defaults_for = {"multimodal": {"form": "gaussian"}}
 
     views: Tensor  # (view, channel) bool, true where hidden
     mean: Tensor
@@ -71,8 +75,12 @@ class MaskedConditional(Method):
         if self.settings["form"] != "network":
             return 0
         units = len(self.units())
-        parts = len(self.space.groups) if self.space.modality == "multimodal" and len(self.space.groups) > 1 else 0
-        return sum(_count(units, rate) for rate in self.settings["rates"]) + parts
+        return sum(_count(units, rate) for rate in self.settings["rates"]) + self._part_views()
+
+    def _part_views(self) -> int:
+        """Views that hide a whole part."""
+        count = len(self.space.groups)
+        return count if self.space.modality == "multimodal" and count > 1 else 0
 
     def units(self) -> list[list[int]]:
         """Channels that are hidden together: a table's columns, else each channel alone."""
@@ -111,7 +119,7 @@ class MaskedConditional(Method):
         units, views = self.units(), []
         hide = [part for rate in self.settings["rates"] for part in _parts(len(units), rate, generator)]
         chosen = [[channel for unit in part for channel in units[unit]] for part in hide]
-        if self.space.modality == "multimodal" and len(self.space.groups) > 1:
+        if self._part_views():
             chosen += self._groups()
         for channels in chosen:
             view = torch.zeros(self.space.shape[0], dtype=torch.bool)
@@ -120,13 +128,29 @@ class MaskedConditional(Method):
         return torch.stack(views)
 
     def _objective(self, network: nn.Module, x: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-        """Negative log-likelihood of hidden columns; the noise says which units are hidden, the time how many."""
-        chance = torch.special.ndtr(noise)
-        owner = torch.empty(x.shape[1], dtype=torch.long, device=x.device)
-        for unit in self.units():
-            owner[unit] = unit[0]
-        hole = chance[:, owner] < (0.05 + 0.75 * (t + 1) / TIMES)[:, None]
-        return (self._student(network(x, hole), x) * hole).sum(1) / hole.sum(1).clamp_min(1)
+        """Negative log-likelihood of hidden columns under one view for the batch: every second one of the scoring's."""
+        time = int(t[0])
+        view = self.views[time // 2 % len(self.views)] if time % 2 else self._random_view(noise[0], time)
+        return self._student(self._told(x, view), x)[:, view].mean(1)
+
+    def _random_view(self, noise: Tensor, time: int) -> Tensor:
+        """(channel,) bool: the noise says which units are hidden, the time how many; at least one."""
+        first = torch.tensor([unit[0] for unit in self.units()], device=noise.device)
+        chance = torch.special.ndtr(noise[first])
+        hidden = chance <= (0.05 + 0.75 * (time + 1) / TIMES)
+        hidden[chance.argmin()] = True
+        view = torch.zeros_like(noise, dtype=torch.bool)
+        for unit, hide in zip(self.units(), hidden.tolist(), strict=True):
+            view[unit] = hide
+        return view
+
+    def _told(self, x: Tensor, view: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log of the scale of each hidden column, like x: the Gaussian's, corrected by the network."""
+        mean, variance = self._conditional(x, view)
+        filled, log_scale = x.clone(), torch.zeros_like(x)
+        filled[:, view], log_scale[:, view] = mean, variance.log() / 2
+        step, widening = self.network(filled, view.expand_as(x))
+        return filled + step * log_scale.exp(), log_scale + widening
 
     @staticmethod
     def _student(told: tuple[Tensor, Tensor], x: Tensor) -> Tensor:
@@ -148,11 +172,19 @@ class MaskedConditional(Method):
         """-log p(x_j | the columns in sight), the mean over the views that hide j, up to a constant: like x."""
         x = x.float()
         judge = {"network": self._by_network, "kernel": self._by_kernel, "gaussian": self._by_gaussian}
-        told = [judge[self.settings["form"]](x, view) * view for view in self.views]
-        return torch.stack(told).sum(0) / self.views.sum(0).clamp_min(1)
+        told, weights = torch.zeros_like(x), torch.zeros_like(x[0])
+        for number, view in enumerate(self.views):
+            weight = self._weight(number) * view
+            told, weights = told + judge[self.settings["form"]](x, view) * weight, weights + weight
+        return told / weights
+
+    def _weight(self, number: int) -> float:
+        """Views of columns weigh 1; that of a whole part as much as all that hide a column of it."""
+        columns = len(self.views) - self._part_views()
+        return 1.0 if number < columns else float(len(self.settings["rates"]))
 
     def _by_network(self, x: Tensor, view: Tensor) -> Tensor:
-        return self._student(self.network(x, view.expand_as(x)), x)
+        return self._student(self._told(x, view), x)
 
     def _by_gaussian(self, x: Tensor, view: Tensor) -> Tensor:
         mean, variance = self._conditional(x, view)
@@ -202,7 +234,7 @@ class MaskedConditional(Method):
         if self.settings["form"] == "gaussian" or bool(view.all()):
             return self._conditional(x, view)[0]
         if self.settings["form"] == "network":
-            return self.network(x, view.expand_as(x))[0][:, view]
+            return self._told(x, view)[0][:, view]
         weight, index = self._neighbours(x, view)
         return torch.einsum("nk,nkd->nd", weight, self.memory[index][:, :, view])
 
@@ -226,16 +258,18 @@ def _chunks(x: Tensor) -> Iterator[tuple[Tensor, range]]:
 
 
 class ConditionalNet(nn.Module):
-    """(x (n, d), hole (n, d) bool) -> mean and log of the scale of each column given those in sight."""
+    """(row with holes filled (n, d), hole (n, d) bool) -> corrections of mean (in scales) and of log scale."""
 
     def __init__(self, size: int, width: int, depth: int) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Linear(2 * size, width), nn.SiLU()]
         for _ in range(depth - 1):
             layers += [nn.Linear(width, width), nn.LayerNorm(width), nn.SiLU()]
-        self.layers = nn.Sequential(*layers, nn.Linear(width, 2 * size))
+        last = nn.Linear(width, 2 * size)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.layers = nn.Sequential(*layers, last)
 
     def forward(self, x: Tensor, hole: Tensor) -> tuple[Tensor, Tensor]:
-        seen = torch.cat([x.masked_fill(hole, 0.0), hole.to(x.dtype)], 1)
-        mean, log_scale = self.layers(seen).chunk(2, 1)
-        return mean, log_scale.clamp(-3.0, 2.0)
+        step, widening = self.layers(torch.cat([x, hole.to(x.dtype)], 1)).chunk(2, 1)
+        return step, widening.clamp(-3.0, 2.0)
