@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from detectors.networks import build_network
 
-PRIOR = 1.5  # a place is normal until shown odd: what is taken off every logit (Lin et al. 2017)
+PRIOR = 1.5  # a place is normal until shown odd: what the segmenter takes off every logit (Lin et al. 2017)
 ODD_WEIGHT = 4.0  # of odd places in the loss: they are few
 
 
@@ -28,12 +28,12 @@ class Segmenter(nn.Module):
         seen = torch.cat([x, difference, difference.abs()], 1)
         if seen.ndim == 4:
             seen = seen.contiguous(memory_format=torch.channels_last)
-        return self.network(seen, torch.ones(len(x), device=x.device)).float()
+        return self.network(seen, torch.ones(len(x), device=x.device)).float() - PRIOR
 
 
 def mask_loss(logits: Tensor, where: Tensor) -> Tensor:
-    """Focal loss (Lin et al. 2017, gamma 2) of raw logits plus smooth L1 of the probabilities, one an item: (n,)."""
-    logits, truth = logits - PRIOR, where.float()
+    """Focal loss (Lin et al. 2017, gamma 2) of logits plus smooth L1 of the probabilities, one an item: (n,)."""
+    truth = where.float()
     entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
     odd = logits.sigmoid()
     missed = torch.where(where, 1 - odd, odd)
@@ -43,5 +43,5 @@ def mask_loss(logits: Tensor, where: Tensor) -> Tensor:
 
 
 def mask_evidence(logits: Tensor) -> Tensor:
-    """Raw logits as -log of the probability of being normal: it does not saturate as a probability does."""
-    return F.softplus(logits - PRIOR)
+    """Logits as -log of the probability of being normal: it does not saturate as a probability does."""
+    return F.softplus(logits)

@@ -25,19 +25,22 @@ class Latent(DenoisingMethod):
     `quantile`, the code is masked and inpainted given the rest, and the decoded result is what normal would be.
     Residuals are those of the item, |x - D(z0)|^2 a patch, since what leaves the code's subspace is odd as well; rows,
     which have no places, are masked by component of the code.
-    Map: |x - D(z_inpainted)|^2 in the mask; outside it the one-step residual counts by `faint`, since a map of zeros
-    ranks nothing (our choice).
+    Map: |x - D(z_inpainted)|^2 in the mask, outside it `faint` times the one-step residual, since a map of zeros ranks
+    nothing (our choice); both z-scored by the residuals of held-out normals.
     Settings: share (components kept, of a patch's numbers), components (most kept), times, quantile, faint, and those
     of a denoiser. Calls a sample: len(times), and 16 of the inpainting.
     """
 
     name = "latent"
+    modalities = ("image", "series", "table", "video")
     defaults = {"share": 0.5, "components": 96, "times": (300, 500), "quantile": 0.98, "faint": 0.1}
 
     code: PrincipalCode
     mean: Tensor
     std: Tensor
     limit: Tensor
+    level: Tensor
+    spread: Tensor
 
     def __init__(self, space: Space, **settings: Any) -> None:
         super().__init__(space, **settings)
@@ -61,12 +64,13 @@ class Latent(DenoisingMethod):
         self.own.to(run.device).fit(self.code.encode(x.float()), run)
 
     def calibrate(self, x: Tensor) -> None:
-        residual, _ = self._residuals(x)
+        residual, by_item = self._residuals(x)
+        level, spread = normal_scale(self._by_place(by_item), self.space)
         mean, std = normal_scale(residual, self._code_space())
         z = ((residual - mean) / std).flatten()
         ordered = z.sort().values  # torch.quantile takes no more than 16 million numbers
         limit = ordered[min(len(ordered) - 1, int(self.settings["quantile"] * len(ordered)))]
-        self.learn(mean=mean, std=std, limit=limit)
+        self.learn(mean=mean, std=std, limit=limit, level=level, spread=spread)
 
     def _code_space(self) -> Space:
         return Space(self.space.modality, self.code.code_shape, self.space.aligned)
@@ -86,11 +90,13 @@ class Latent(DenoisingMethod):
         by_code, by_item = self._residuals(x)
         odd = (by_code - self.mean) / self.std > self.limit
         change = (x - self._inpainted(x, odd)).square()
-        if x.ndim == 2:
-            maps = torch.where(odd.any(1, keepdim=True), change, self.settings["faint"] * by_item)
-        else:
-            maps = torch.where(self.code.patches.spread(odd), change, self.settings["faint"] * by_item)
-        return maps.mean(1, keepdim=True) if x.ndim == 4 else maps
+        masked = odd.any(1, keepdim=True) if x.ndim == 2 else self.code.patches.spread(odd)
+        inside, outside = ((self._by_place(m) - self.level) / self.spread for m in (change, by_item))
+        return torch.where(masked, inside, self.settings["faint"] * outside)
+
+    def _by_place(self, maps: Tensor) -> Tensor:
+        """Pictures: the mean over channels."""
+        return maps.mean(1, keepdim=True) if maps.ndim == 4 else maps
 
     def _inpainted(self, x: Tensor, odd: Tensor, seed: int = 0) -> Tensor:
         """x with the places `odd` of its code regenerated, decoded; elsewhere the code is decoded as it is."""

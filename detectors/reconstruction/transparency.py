@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from detectors.errors import AnomalyError
 from detectors.method import Space
-from detectors.networks.segmenter import PRIOR, mask_evidence, mask_loss
+from detectors.networks.segmenter import mask_evidence, mask_loss
 from detectors.restoring import NetworkMethod
 from detectors.scaling import normal_scale
-from detectors.synthetic import plant_half
+from detectors.synthetic import plant
 from detectors.training import Run
 
 STEPS = 20
@@ -32,6 +32,7 @@ class Transparency(NetworkMethod):
     """
 
     name = "transparency"
+    modalities = ("image", "series")
     defaults = {"num_inference_steps": 5}
     level: Tensor
     spread: Tensor
@@ -54,7 +55,7 @@ class Transparency(NetworkMethod):
         channels, marks = self.space.shape[0], self.marks
 
         def objective(network: nn.Module, batch: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-            odd, where = plant_half(batch, run.generator, x, self.space.groups)
+            odd, where, _ = plant(batch, run.generator, donors=x, groups=self.space.groups)
             opacity = (t.clamp_min(1).float() / (STEPS - 1)).view(-1, *(1,) * (batch.ndim - 1))
             mask = where.float()
             appearance = opacity * mask * odd
@@ -89,7 +90,7 @@ class Transparency(NetworkMethod):
             appearance, x0, logits = output.split([channels, channels, self.marks], 1)
             total = total + mask_evidence(logits)
             if pinned is None:
-                mask = (logits > PRIOR).float()
+                mask = (logits > 0).float()
             x_t = x_t - (step / now) * mask * appearance + step * mask * x0
         return x_t, total / count
 
