@@ -25,6 +25,7 @@ def describe_number(
     if expected is None:
         return found
     found["value_difference"] = (observed - expected, "")
+    found["off_power_of_ten"] = (0.5, "")  # as far as can be, where there is no ratio
     if observed * expected > 0:
         power = math.log10(observed / expected)
         found["value_ratio"] = (observed / expected, "")

@@ -57,6 +57,9 @@ def sure(desk: Desk) -> None:
                      over=str(view["runs_over"].value))  # fmt: skip
         if view["extrapolated"] is not None and view["extrapolated"].value:
             desk.say("sure_tail", evidence)
+        desk.say(
+            "sure_stable", evidence, agreeing=view["runs_flagging"], runs=view["runs_asked"], over=view["runs_over"]
+        )
         state = view["state"].value if view["state"] is not None else "new"
         if state in ("confirmed", "false alarm"):
             desk.say("sure_label", evidence, state=str(state))
