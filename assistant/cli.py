@@ -86,6 +86,9 @@ def fit(
     method: Annotated[str, typer.Option("--method", help="One of `anomaly methods`.")] = "default",
     given: Annotated[list[str] | None, typer.Option("--set", help="A setting, key=value; may be repeated.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a model that is already there.")] = False,
+    test: Annotated[
+        bool, typer.Option("--self-test/--no-self-test", help="Plant anomalies into held-out normals and look.")
+    ] = True,
     store: StoreOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -97,7 +100,7 @@ def fit(
     settings = {"device": settings_of(config, store=store).device, **parse_settings(given or [])}
     try:
         with progress(not as_json) as tell:
-            info = fit_model(source, out, modality, method, settings, tell, force)
+            info = fit_model(source, out, modality, method, settings, tell, force, test)
     except KeyboardInterrupt:
         if unfinished(out).is_dir():
             remark(f"What was learned so far is in {unfinished(out)}; the same command goes on from there.")
@@ -109,6 +112,8 @@ def fit(
         f"{out}: {info['modality']} model, method {info['method']}, fitted on {info['n_fit']} and calibrated on "
         f"{info['n_calibration']} in {info['fit_seconds']:.0f} s."
     )
+    if info.get("self_test"):
+        say(info["self_test"]["sentence"])
     return None
 
 

@@ -190,6 +190,7 @@ def fit_model(
     settings: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     force: bool = False,
+    test: bool = False,
 ) -> dict[str, Any]:
     """Fit a detector on normal data and save it.
 
@@ -198,6 +199,7 @@ def fit_model(
         out: the model's folder; an interrupted fit goes on from `out`.partial.
         settings: of the modality and the method; also `seed`, `device` and `contamination`.
         force: whether a model that is already there is replaced.
+        test: whether anomalies are planted into held-out normals, to tell what the model makes of them.
 
     Returns:
         `detector.info()`, with `notes` and `skipped` of the source.
@@ -216,7 +218,7 @@ def fit_model(
     contamination = given.pop("contamination", 0.0)
     detector = make_detector(data.modality, method, **given)
     checkpoint = unfinished(out)
-    detector.fit(data.samples, progress=progress, contamination=contamination, checkpoint=checkpoint)
+    detector.fit(data.samples, progress=progress, contamination=contamination, checkpoint=checkpoint, test=test)
     detector.save(out)
     shutil.rmtree(checkpoint, ignore_errors=True)
     return {**detector.info(), "notes": list(data.notes), "skipped": list(data.skipped)}

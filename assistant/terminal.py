@@ -161,6 +161,9 @@ def show_run(run: Run) -> None:
         say(f"{found} {run.n_samples} {unit} flagged at {level}.")
     else:
         say(f"Nothing is anomalous: none of {run.n_samples} {unit} was flagged at {level}.")
+    drift = run.info.get("drift") or {}
+    if drift.get("drifting"):
+        say(f"The batch as a whole scores {drift['direction']} than the normals of the fit: it may have drifted.")
 
 
 def show_checked(checked: Checked) -> None:

@@ -51,15 +51,16 @@ RECIPES: dict[str, tuple[Member, ...]] = {
     ),
     "table": (
         Member("mixture", "smoothed_density"),
-        Member("network", "multi_start", 1.0, {"times": (100, 300)}),
+        Member("network", "multi_start", 1.0, {"times": (200,)}),
         Member("kernel", "smoothed_density", 1.0, {"form": "kernel"}),
         Member("kernel_ranks", "smoothed_density", 1.0, {"form": "kernel", "view": "rank"}),
         Member("columns", "smoothed_density", 1.0, {"form": "columns", "worst": True}),
     ),
     "multimodal": (
-        Member("gaussian", "multi_start", 1.0, {"denoiser": "gaussian"}),
-        Member("neighbours", "diffusion_time", 1.0),
-        Member("parts", "part_conditioned", 1.0),
+        Member("mixture", "smoothed_density"),
+        Member("gaussian", "multi_start", 0.5, {"denoiser": "gaussian"}),
+        Member("neighbours", "diffusion_time", 0.25),
+        Member("parts", "part_conditioned", 0.25, {"form": "gaussian"}),
     ),
 }
 

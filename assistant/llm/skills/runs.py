@@ -38,6 +38,8 @@ def overview(desk: Desk) -> None:
     if evidence.status != "ok":
         desk.tell_note(evidence)
     facts = _run_facts(evidence)
+    if str(first_value(evidence, "drifting")).lower() == "true":
+        desk.say("run_drift", evidence, direction=str(first_value(evidence, "drift_direction")))
     if not number(facts.get("findings")):
         desk.nothing_flagged(evidence)
     _count(desk, evidence, facts)
@@ -54,8 +56,6 @@ def overview(desk: Desk) -> None:
         )
     _involved(desk, evidence, "run_part")
     _say_kinds(desk, evidence)
-    if str(first_value(evidence, "drifting")).lower() == "true":
-        desk.say("run_drift", evidence, direction=str(first_value(evidence, "drift_direction")))
 
 
 def _say_kinds(desk: Desk, evidence: Evidence) -> None:
