@@ -60,10 +60,12 @@ def _shifted(picture: Tensor, motion: Tensor) -> Tensor:
     return F.grid_sample(picture, torch.stack([to_x, to_y], 3), padding_mode="border", align_corners=False)
 
 
-CHANNELS = ("speed", "right", "down", "change", "figure")  # of a cell
+CHANNELS = ("speed", "sweep", "right", "down", "figure")  # of a cell
 DEPARTS = 0.06  # mean departure of a small patch from the still scene, from which something is there
 CHANGES = 0.03  # the same for the change between two frames, where there is no still scene
-THERE = 0.05  # share of a cell added to what is there, so that specks tell little
+THERE = 0.02  # share of a neighbourhood added to what is there, so that specks tell little
+OWN = 0.1  # share of figure in the cell itself from which the motion around it is the cell's
+FULL = 0.3  # share of a neighbourhood from which more figure does not count as more sweep
 MOVING = 0.15  # pixels a frame from which a cell counts as moving
 FILLED = 0.3  # share of the cell that must be figure for it
 FEWEST = 50  # moving cells that a slope over the picture is believed from
@@ -78,21 +80,23 @@ def grey(picture: np.ndarray, size: tuple[int, int]) -> Tensor:
 
 
 def cell_motion(before: Tensor, after: Tensor, grid: tuple[int, int], still: Tensor | None) -> Tensor:
-    """What moves in the cells between two frames (n, h, w): (n, len(CHANNELS), h', w').
+    """What moves in and around the cells between two frames (n, h, w): (n, len(CHANNELS), h', w').
 
     figure: share of the cell where something is that the still scene (h, w) lacks (None, a moving camera: where
-    something changes); speed: its mean speed in pixels; right, down: its mean displacement; change: mean change of
-    grey. Means are over the figure alone: a still or flickering ground says nothing of what moves on it.
+    something changes). The others are means over the figure in 3 x 3 cells, as a thing is mostly larger than a cell,
+    in pixels; a still or flickering ground says nothing of what moves on it. speed; sweep: speed times the share of
+    figure, up to FULL: much that is fast counts for more than a little; right, down: displacement.
     """
     motion = flow(before, after)
-    change = (after - before).abs()[:, None]
-    departure = change if still is None else (after - still).abs()[:, None]
+    departure = ((after - before) if still is None else (after - still)).abs()[:, None]
     figure = (F.avg_pool2d(departure, 5, 1, 2) > (CHANGES if still is None else DEPARTS)).float()
-    speed = motion.square().sum(1, keepdim=True).sqrt()
-    moving, change, share = (
-        F.adaptive_avg_pool2d(v, grid) for v in (torch.cat([speed, motion], 1) * figure, change, figure)
-    )
-    return torch.cat([moving / (share + THERE), change, share], 1)
+    moving = torch.cat([motion.square().sum(1, keepdim=True).sqrt(), motion, torch.ones_like(figure)], 1) * figure
+    cells = F.adaptive_avg_pool2d(moving, grid)
+    around = F.avg_pool2d(cells, 3, 1, 1, count_include_pad=False)
+    share = around[:, 3:]
+    here = (cells[:, 3:] / OWN).clamp_max(1)
+    speed, direction = (part / (share + THERE) * here for part in (around[:, :1], around[:, 1:3]))
+    return torch.cat([speed, speed * share.clamp_max(FULL) / FULL, direction, cells[:, 3:]], 1)
 
 
 def perspective(motion: Tensor) -> Tensor:

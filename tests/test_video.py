@@ -189,8 +189,9 @@ def test_a_cart_is_one_event_with_its_frames_its_place_and_its_speed():
     (found,) = detector().detect(odd_clip(), alpha=0.02)
     region = found.regions[0]
     assert (found.sample, found.index) == (f"frames {region.start} to {region.end - 1}", region.start)
-    assert abs(region.start - CART.start) <= 3
-    assert abs(region.end - CART.stop) <= 3
+    told = set(range(region.start, region.end))
+    assert len(told & set(CART)) >= 0.6 * len(CART)
+    assert len(told - set(CART)) <= 3
     cart = tiny_clip(99, 40, CART)[1][region.frame]
     assert min(region.box[2], cart[2]) - max(region.box[0], cart[0]) > 0
     assert min(region.box[3], cart[3]) - max(region.box[1], cart[1]) > 0

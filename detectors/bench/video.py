@@ -85,10 +85,9 @@ def flow_speed(groups: Groups, normal: Tensor, new: Tensor) -> Tensor:
     return new[:, groups["motion"].start]
 
 
-def background(groups: Groups, normal: Tensor, new: Tensor) -> Tensor:
-    """Departure from the still scene times change: the set's own floor."""
-    change, figure = (new[:, groups["motion"].start + k] for k in (3, 4))
-    return change * figure
+def sweep(groups: Groups, normal: Tensor, new: Tensor) -> Tensor:
+    """Speed times how much of the neighbourhood moves."""
+    return new[:, groups["motion"].start + 1]
 
 
 def patch_knn(groups: Groups, normal: Tensor, new: Tensor) -> Tensor:
@@ -118,7 +117,7 @@ def _nearest(normal: Tensor, new: Tensor) -> Tensor:
 
 BASELINES: dict[str, Callable[[Groups, Tensor, Tensor], Tensor]] = {
     "flow-speed": flow_speed,
-    "background x change": background,
+    "flow-speed x size": sweep,
     "patch-knn+motion": patch_knn,
     "knn+flow": knn_flow,
 }

@@ -215,7 +215,7 @@ class VideoModality(Modality):
         one, two = pictures[index[: len(numbers)]], pictures[index[len(numbers) :]]
         still = self.background.cpu() if self.look.aligned else None
         motion = cell_motion(one, two, self.grid, still)
-        motion[:, :3] /= self.usual.cpu().view(1, 1, -1, 1)
+        motion[:, :4] /= self.usual.cpu().view(1, 1, -1, 1)
         return motion
 
     def _grey(self, data: Footage, numbers: np.ndarray) -> Tensor:
