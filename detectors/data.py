@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,12 @@ from detectors.errors import AnomalyError
 from detectors.readers.columns import as_series, as_table, guess_modality
 from detectors.readers.files import DATA_SUFFIXES, Raw, counted, from_array, read_raw
 from detectors.readers.images import IMAGE_SUFFIXES, as_uint8, check_images, looks_like_mask, open_image
+from detectors.readers.multimodal import looks_multimodal, read_parts
 from detectors.readers.videos import VIDEO_SUFFIXES, natural, open_clips
 
 __all__ = ["MODALITIES", "Source", "open_image", "read_source"]
 
-MODALITIES = ("image", "series", "table", "video")
+MODALITIES = ("image", "series", "table", "video", "multimodal")
 _NEVER = {
     (".pkl", ".pickle", ".joblib", ".pt", ".pth"): "pickled files can run code and are never opened; save it as CSV",
     (".xls", ".xlsx", ".ods"): "spreadsheets are not read; save the sheet as CSV",
@@ -65,6 +66,8 @@ def read_source(source: Any, modality: str | None = None) -> Source:
         if modality not in (None, source.modality):
             raise AnomalyError(f"{source.origin} was read as {source.modality}, not as {modality}.")
         return source
+    if modality == "multimodal" or (modality is None and _has_parts(source)):
+        return _from_parts(source)
     if modality == "video" or (modality is None and _are_videos(source)):
         return _from_clips(source)
     if isinstance(source, str | os.PathLike):
@@ -209,6 +212,26 @@ def _from_pictures(arrays: Sequence[np.ndarray], origin: str) -> Source:
 
 
 # ---------------------------------------------------------------- clips
+
+
+def _has_parts(source: Any) -> bool:
+    """Whether a source is a dict of parts, or a folder that says so."""
+    return isinstance(source, Mapping) or (
+        isinstance(source, str | os.PathLike) and looks_multimodal(Path(source).expanduser())
+    )
+
+
+def _from_parts(source: Any) -> Source:
+    """Aligned parts, of one recording or of several."""
+    if not isinstance(source, str | os.PathLike):
+        return Source("multimodal", source, None, [], "parts", "")
+    path = Path(source).expanduser()
+    if not os.path.lexists(path):
+        raise AnomalyError(f"There is no file or folder {str(source)!r}.")
+    samples, notes, skipped = read_parts(path, read_source)
+    files = [path] if path.is_file() else _walk(path)
+    digest = _digest([(str(p.relative_to(path.parent)), p.stat().st_size) for p in files])
+    return Source("multimodal", samples, None, skipped, str(source), digest, notes)
 
 
 def _are_videos(source: Any) -> bool:

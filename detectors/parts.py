@@ -99,7 +99,7 @@ class Reader(Learned, ABC):
             raise AnomalyError(f"The part {self.name!r} has {len(picked)} normal steps; give at least 8.")
         self.learn_features(seen, picked, run)
         self.fitted = True
-        seen.kept.clear()
+        seen.kept.pop("scaled", None)
         f = self.features(seen)[picked[:: max(1, len(picked) // LEARN_ROWS)]].astype(np.float64)
         center, spread = channel_scale(f)
         if not self.scales:  # contents keep their weights: what hardly varies says little

@@ -137,3 +137,42 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no public data sets at {folder}")
     return folder
+
+
+def tiny_press(rng: np.random.Generator, steps: int) -> dict[str, Any]:
+    """A press in three parts, a step a second: sensors (force and current follow its beat), a camera that sees a bright
+    bar rise with the force, 24 x 24, and a log (count and mode follow the force)."""
+    t = np.arange(steps)
+    force = 50 + 20 * np.sin(2 * np.pi * t / 40) + 6 * np.sin(2 * np.pi * t / 13) + rng.standard_normal(steps)
+    current = 0.5 * force + rng.standard_normal(steps)
+    index = pd.date_range("2024-05-01", periods=steps, freq="s", name="time")
+    sensors = pd.DataFrame({"force_kn": force, "current_a": current}, index=index)
+    camera = [tiny_bar(rng, value) for value in force]
+    count = (force * 3 + 2 * rng.standard_normal(steps)).round()
+    mode = np.where(force > 50, "high", "low")
+    return {"sensors": sensors, "camera": camera, "log": pd.DataFrame({"count": count, "mode": mode})}
+
+
+def tiny_bar(rng: np.random.Generator, force: float) -> np.ndarray:
+    """(24, 24) uint8: a bar as high as the force."""
+    top = 24 - int(np.clip(force / 4, 1, 23))
+    picture = 60 + 4 * rng.standard_normal((24, 24))
+    picture[top:, 8:16] += 120
+    return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def tiny_multimodal() -> TinySet:
+    """300 normal seconds; 160 to test: the current is torn from the force in steps 50 to 61, and in steps 100 to 103
+    the camera shows a bar that is normal by itself but not for this force. A place is (part, channel or None)."""
+    rng = np.random.default_rng(4)
+    normal, test = tiny_press(rng, 300), tiny_press(rng, 160)
+    where: dict[int, Any] = {}
+    for step in range(50, 62):
+        test["sensors"].iloc[step, 1] += 30
+        where[step] = ("sensors", "current_a")
+    for step in range(100, 104):
+        force = test["sensors"]["force_kn"].iloc[step]
+        test["camera"][step] = tiny_bar(rng, 100 - force if abs(force - 50) > 12 else force + 28)
+        where[step] = ("camera", None)
+    return TinySet(normal, test, tuple(where), where)

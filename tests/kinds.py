@@ -128,7 +128,61 @@ class VideoKind(Kind):
             np.save(out, samples)
 
 
-KINDS: dict[str, Kind] = {"image": ImageKind(), "series": SeriesKind(), "table": Kind(), "video": VideoKind()}
+class MultimodalKind(Kind):
+    """A dict of a series, images and a table, in time. A place is (part, channel). Where a channel was torn, it must be
+    the oddest of its part, and above the level of normals; where parts do not fit each other, one of them must be."""
+
+    data = "tiny_multimodal"
+    small = {"components": 6, "window": 4}
+    in_time = True
+
+    def hits(self, maps: Any, data: TinySet) -> list[bool]:
+        found = []
+        for step, (part, channel) in data.where.items():
+            if channel is None:
+                found.append(any(np.max(own[step]) > 1 for own in maps.values()))
+                continue
+            row = np.asarray(maps[part][step])
+            found.append(bool(row.max() > 1) and data.test[part].columns[int(row.argmax())] == channel)
+        return found
+
+    def odd(self, data: TinySet) -> tuple[Any, Any]:
+        steps = len(data.test["log"])
+        where = {"sensors": np.zeros((steps, 2), bool), "camera": [np.zeros((24, 24), bool) for _ in range(steps)]}
+        for step, (part, channel) in data.where.items():
+            if channel:
+                where[part][step, list(data.test[part].columns).index(channel)] = True
+            else:
+                where[part][step][:] = True
+        return data.test, where
+
+    def judged(self, scores: np.ndarray, data: TinySet) -> np.ndarray:
+        return scores[list(data.anomalous)]
+
+    def same_outside(self, odd: Any, where: Any, normal: Any) -> None:
+        assert set(normal) == set(odd)
+        pd.testing.assert_frame_equal(normal["log"], odd["log"])
+        assert np.array_equal(
+            normal["sensors"].to_numpy()[~where["sensors"]], odd["sensors"].to_numpy()[~where["sensors"]]
+        )
+        for mask, before, after in zip(where["camera"], odd["camera"], normal["camera"], strict=True):
+            assert np.array_equal(before[~mask], after[~mask])
+
+    def keep(self, samples: Any, file: Path) -> None:
+        log = samples["log"]
+        arrays = {"camera": np.stack(samples["camera"]), "sensors": samples["sensors"].to_numpy()}
+        arrays |= {"count": log["count"].to_numpy(), "mode": log["mode"].to_numpy(str)}
+        with file.open("wb") as out:
+            np.savez(out, **arrays)
+
+
+KINDS: dict[str, Kind] = {
+    "image": ImageKind(),
+    "series": SeriesKind(),
+    "table": Kind(),
+    "video": VideoKind(),
+    "multimodal": MultimodalKind(),
+}
 
 # reads what `keep` wrote, told apart by the first bytes
 READ = (
@@ -136,6 +190,11 @@ READ = (
     "    raw = file.read_bytes()\n"
     "    if raw[:4] == b'PAR1':\n"
     "        return pd.read_parquet(file)\n"
+    "    if raw[:2] == b'PK':\n"
+    "        kept = np.load(file)\n"
+    "        sensors = pd.DataFrame(kept['sensors'], columns=['force_kn', 'current_a'])\n"
+    "        log = pd.DataFrame({'count': kept['count'], 'mode': kept['mode'].astype(object)})\n"
+    "        return {'sensors': sensors, 'camera': list(kept['camera']), 'log': log}\n"
     "    return np.load(file) if raw[1:6] == b'NUMPY' else json.loads(raw)\n"
 )
 

@@ -35,14 +35,6 @@ TIMED = ("series", "video")  # parts whose steps follow one another in time
 APART = 1_000_000  # between the steps of two recordings, in `order`
 
 
-class Aligned(dict[str, Any]):
-    """Part name -> samples, with the modality of each part where it was told (a source of several files)."""
-
-    def __init__(self, parts: Mapping[str, Any], kinds: Mapping[str, str]) -> None:
-        super().__init__(parts)
-        self.kinds = dict(kinds)
-
-
 @dataclass
 class Steps:
     """Opened samples."""
