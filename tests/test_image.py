@@ -9,7 +9,7 @@ from conftest import tiny_picture
 from PIL import Image
 
 from detectors import AnomalyError, load_detector, make_detector
-from detectors.modalities.image import _to_cells
+from detectors.networks.filters import FilterBank, to_cells
 from detectors.repair import mend
 
 
@@ -44,9 +44,32 @@ def tiny_backbone(tmp_path_factory):
 
 def test_cells_of_pixels_keep_the_energy_of_the_picture():
     picture = torch.rand(2, 3, 16, 24)
-    cells = _to_cells(picture)
+    cells = to_cells(picture)
     assert cells.shape == (2, 48, 4, 6)
     assert cells.square().sum() == pytest.approx(float(picture.square().sum()), rel=1e-5)
+
+
+def test_filters_tell_textures_apart_whatever_their_light():
+    rng = np.random.default_rng(0)
+    fine = torch.from_numpy(rng.standard_normal((1, 1, 96, 96))).float()
+    coarse = torch.nn.functional.avg_pool2d(fine, 5, 1, 2) * 5
+    bank = FilterBank()
+    cells = [bank((0.5 + 0.1 * x + light).expand(-1, 3, -1, -1))[0, 3:].mean((1, 2)) for x, light in
+             ((fine, 0.0), (fine, 0.1), (coarse, 0.0))]  # fmt: skip
+    assert torch.allclose(cells[0], cells[1], atol=1e-3)
+    assert (cells[0] - cells[2]).abs().max() > 0.3
+    assert bank(torch.rand(1, 3, 48, 64)).shape[2:] == (12, 16)
+    assert bank(torch.rand(1, 3, 128, 96)).shape[2:] == (16, 12)
+
+
+def test_filters_stand_where_a_backbone_stands(tmp_path):
+    detector = make_detector("image", "likelihood", backbone="filters").fit(pictures(44))
+    odd = blotted(pictures(1, seed=5)[0])
+    scores = detector.decision_function([*pictures(5, seed=3), odd])
+    assert scores.argmax() == 5
+    detector.save(tmp_path / "model")
+    again = load_detector(tmp_path / "model", device="cpu")
+    assert np.allclose(again.decision_function([odd]), scores[5:], rtol=1e-5)
 
 
 def test_a_blot_is_flagged_and_its_region_covers_it():

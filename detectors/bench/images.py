@@ -22,6 +22,7 @@ from detectors.bench.meter import Cost, Metered, metered_baseline, parse_method
 from detectors.errors import AnomalyError
 from detectors.metrics import auroc, pixel_metrics
 from detectors.modalities.image import ImageModality
+from detectors.networks.filters import FILTERS
 
 SETS = {"transistor": "img_mvtec_transistor", "kolektor": "img_kolektorsdd", "tile": "img_magnetic_tile"}
 
@@ -137,7 +138,7 @@ def measure(
         case = load_case(root, name)
         if backbone is not None:
             rows += _baseline_rows(case, backbone, baselines, seeds)
-        for space in (backbone, None) if backbone is not None else (None,):
+        for space in (backbone, FILTERS, None) if backbone is not None else (FILTERS, None):
             for seed in seeds:
                 for method in methods:
                     rows += _detector_rows(case, method, space, seed)
@@ -165,7 +166,7 @@ def _detector_rows(case: Case, method: str, backbone: str | Path | None, seed: i
     name, settings = parse_method(method)
     metered = Metered("image", name, list(case.train), seed=seed, backbone=backbone, **settings)
     detector, rows = metered.detector, []
-    space = "" if backbone is not None else " (pixels)"
+    space = " (pixels)" if backbone is None else " (filters)" if backbone == FILTERS else ""
     for member in (None, *detector.members):
         scores, cost = metered.score(list(case.test), member)
         maps = detector.anomaly_map(list(case.test), member=member)

@@ -7,7 +7,7 @@ let go again, so memory does not grow with their number.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,12 +25,12 @@ from detectors.localization import image_regions, regions_mask
 from detectors.method import Space
 from detectors.modalities.base import Event, Items, Modality
 from detectors.networks.backbone import Backbone, from_description, load_backbone
+from detectors.networks.filters import FILTERS, PATCH, FilterBank, to_cells
+from detectors.pictures import Pictures, cells_touched, colour_spread, enlarged, grey_of, resized, size_of
 from detectors.readers.images import looks_like_mask
 from detectors.repair import mend
 from detectors.training import Run
 
-PATCH = 4  # pixel space: a cell is 4x4 pixels in the cosine basis, so a cell's numbers are its grey, slopes, grain
-SMALLEST = 8  # pixels a side
 CACHED = 256  # encoded pictures kept with opened samples
 LEARN_FROM = 120  # pictures that the feature basis is learned from
 GALLERY = 64  # normals kept as pictures, for counterfactuals
@@ -38,19 +38,11 @@ MEASURED = 2  # leading places of a picture that are described
 COLOUR_TOLERANCE = 12  # grey pictures saved as colour JPEG differ by less between channels
 
 
-@dataclass
-class Pictures:
-    """Opened samples: where they are, their sizes (h, w), and the last encodings."""
-
-    sources: list[Any]  # Path or uint8 array
-    sizes: list[tuple[int, int]]
-    cache: dict[int, Tensor] = field(default_factory=dict)
-
-
 class ImageModality(Modality):
     """Pictures of any sizes, brought to one size; maps and regions come back in each picture's own pixels.
 
-    Settings: backbone (folder or hub id of a transformers vision model; None: pixel space); size (side in pixels of
+    Settings: backbone (folder or hub id of a transformers vision model; "filters": a bank of Gabor filters, nothing
+    pretrained; None: plain pixels, fastest); size (side in pixels of
     the square whose area the model sees, the aspect follows the normals'; None: theirs, at most 256 with a backbone and
     64 without: blowing pictures up was measured to harm);
     components (principal components kept of the stacked features); layers (hidden states to read; None: by stride);
@@ -80,7 +72,7 @@ class ImageModality(Modality):
         self.size: tuple[int, int] = (0, 0)  # (h, w) that the model sees; (0, 0) before fit
         self.colour = True
         self.aligned = True
-        self.backbone: Backbone | None = None
+        self.backbone: Backbone | FilterBank | None = None
         size = self.settings["size"]
         if size is not None and not 32 <= size <= 2048:
             raise AnomalyError(f"size={size} must lie between 32 and 2048 pixels.")
@@ -97,7 +89,7 @@ class ImageModality(Modality):
                      for i, s in enumerate(sources)]  # fmt: skip
         pictures = Pictures(
             [Path(s) if isinstance(s, str) else s for s in sources],
-            [_size(s, name) for s, name in zip(sources, names, strict=True)],
+            [size_of(s, name) for s, name in zip(sources, names, strict=True)],
         )
         return Items(pictures, len(sources), len(sources), names)
 
@@ -120,14 +112,14 @@ class ImageModality(Modality):
 
     def _seen(self, items: Items, row: int) -> np.ndarray:
         """The picture at model size, with the colours of the fit: (h, w, 1 or 3) uint8."""
-        return _resized(self._coloured(items, row), self.size).reshape(*self.size, -1)
+        return resized(self._coloured(items, row), self.size).reshape(*self.size, -1)
 
     def _coloured(self, items: Items, row: int) -> np.ndarray:
         """The picture with the colours of the fit: (h, w) or (h, w, 3) uint8."""
         picture = self.picture(items, row)
         if picture.ndim == 3 and not self.colour:
             if (
-                _spread(picture) > 3 * COLOUR_TOLERANCE
+                colour_spread(picture) > 3 * COLOUR_TOLERANCE
             ):  # wider than at the fit: normals near the bound must not be refused
                 raise AnomalyError(
                     f"The image {items.names[row] if items.names else row!r} has colours, but the detector was fitted "
@@ -157,9 +149,9 @@ class ImageModality(Modality):
         data: Pictures = items.data
         data.cache.clear()
         some = (self.picture(items, r) for r in rows[:: len(rows) // 20 + 1])
-        self.colour = any(_spread(picture) > COLOUR_TOLERANCE for picture in some)
+        self.colour = any(colour_spread(picture) > COLOUR_TOLERANCE for picture in some)
         name = self.settings["backbone"]
-        self.backbone = load_backbone(str(name)) if name is not None else None
+        self.backbone = None if name is None else FilterBank() if name == FILTERS else load_backbone(str(name))
         self.size = self._choose_size([data.sizes[r] for r in rows])
         if self.backbone is not None:
             self.backbone.layers = list(self.settings["layers"] or [])
@@ -219,7 +211,7 @@ class ImageModality(Modality):
         native = float(np.median([(h * w) ** 0.5 for h, w in (items.data.sizes[r] for r in chosen)]))
         zoom = min(native, 256) / (height * width) ** 0.5
         size = (round(height * zoom), round(width * zoom))
-        pictures = np.stack([_resized(self._coloured(items, r), size) for r in chosen])
+        pictures = np.stack([resized(self._coloured(items, r), size) for r in chosen])
         encoded = [self.encode(items, chosen[i : i + self.batch_size]) for i in range(0, len(chosen), self.batch_size)]
         self.learn(gallery=torch.from_numpy(pictures), gallery_x=torch.cat(encoded).half())
 
@@ -234,8 +226,8 @@ class ImageModality(Modality):
         seen = torch.from_numpy(np.stack([self._seen(items, r) for r in rows])).permute(0, 3, 1, 2)
         pictures = seen.float() / 255
         if self.backbone is None:
-            return _to_cells(pictures)
-        device = next(self.backbone.parameters()).device
+            return to_cells(pictures)
+        device = next(chain(self.backbone.parameters(), self.backbone.buffers())).device
         return self.backbone(pictures.expand(-1, 3, -1, -1).to(device)).cpu()
 
     def encode(self, items: Items, rows: Sequence[int]) -> Tensor:
@@ -319,7 +311,7 @@ class ImageModality(Modality):
                 mended.append(picture.copy())
                 continue
             content = self._nearest(x, cells_touched(mask, self.space.shape[1:]))
-            content = _resized(content, mask.shape)
+            content = resized(content, mask.shape)
             if picture.ndim == 2 and content.ndim == 3:
                 content = content.mean(2).round().astype(np.uint8)
             if picture.ndim == 3 and content.ndim == 2:
@@ -353,7 +345,7 @@ class ImageModality(Modality):
             if region.box is None or region.mask is None:
                 continue
             left, top, right, bottom = region.box
-            grey = [float(_grey(p[top:bottom, left:right])[region.mask].mean()) for p in (before, after)]
+            grey = [float(grey_of(p[top:bottom, left:right])[region.mask].mean()) for p in (before, after)]
             parts.append(Part(region.name, min(1.0, region.share), round(grey[0], 2), round(grey[1], 2)))
         return tuple(parts), self._signature(event, items, after)
 
@@ -397,76 +389,7 @@ class ImageModality(Modality):
     def restore(self, config: Mapping[str, Any]) -> None:
         height, width = config["input_size"]
         self.size, self.colour, self.aligned = (int(height), int(width)), config["colour"], config["aligned"]
-        self.backbone = from_description(config["features"]) if config["features"] else None
-
-
-def _size(source: Any, name: str) -> tuple[int, int]:
-    """(h, w) of a picture, from its header."""
-    if isinstance(source, np.ndarray):
-        shape = open_image(source).shape
-        size = (shape[0], shape[1])
-    elif isinstance(source, str | Path):
-        size = _header_size(Path(source))
-    else:
-        raise AnomalyError(
-            f"The image {name!r} is a {type(source).__name__}; give paths or arrays (height, width[, 3])."
+        told = config["features"]
+        self.backbone = (
+            None if not told else FilterBank() if told == FilterBank().describe() else from_description(told)
         )
-    if min(size) < SMALLEST:
-        raise AnomalyError(f"The image {name!r} is only {size[1]} x {size[0]} pixels; at least 8 x 8 are needed.")
-    return size
-
-
-def _header_size(path: Path) -> tuple[int, int]:
-    try:
-        with Image.open(path) as image:
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
-            width, height = image.size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        shape = open_image(path).shape  # says in words what is wrong
-        return shape[0], shape[1]
-    return (width, height) if turned else (height, width)
-
-
-def _spread(picture: np.ndarray) -> int:
-    """How far the colour channels of a picture are apart, but for a few pixels."""
-    if picture.ndim == 2:
-        return 0
-    sample = picture[:: max(1, picture.shape[0] // 128), :: max(1, picture.shape[1] // 128)].astype(np.int16)
-    return int(np.quantile(sample.max(2) - sample.min(2), 0.995))
-
-
-def _resized(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    if picture.shape[:2] == tuple(size):
-        return picture
-    return np.asarray(Image.fromarray(picture).resize((size[1], size[0]), Image.Resampling.BICUBIC))
-
-
-def enlarged(map_: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """A cell map (h', w') at a picture's own size."""
-    tensor = torch.from_numpy(np.ascontiguousarray(map_, np.float32))[None, None]
-    return F.interpolate(tensor, size=tuple(size), mode="bilinear", align_corners=False)[0, 0].numpy()
-
-
-def cells_touched(mask: np.ndarray, grid: Sequence[int]) -> Tensor:
-    """(h', w') bool: cells that hold a masked pixel."""
-    return F.adaptive_max_pool2d(torch.from_numpy(mask).float()[None], (grid[0], grid[1]))[0] > 0
-
-
-def _grey(picture: np.ndarray) -> np.ndarray:
-    return picture.astype(np.float64) if picture.ndim == 2 else picture @ np.array([0.299, 0.587, 0.114])
-
-
-def _cosines() -> Tensor:
-    """(PATCH, PATCH) orthonormal cosine basis, a row a wave."""
-    k, i = torch.meshgrid(torch.arange(PATCH), torch.arange(PATCH), indexing="ij")
-    basis = torch.cos(torch.pi * (i + 0.5) * k / PATCH) * (2 / PATCH) ** 0.5
-    basis[0] /= 2**0.5
-    return basis
-
-
-def _to_cells(pictures: Tensor) -> Tensor:
-    """(n, c, h, w) -> (n, c * PATCH^2, h / PATCH, w / PATCH), orthonormal."""
-    n, c, h, w = pictures.shape
-    blocks = pictures.view(n, c, h // PATCH, PATCH, w // PATCH, PATCH)
-    waves = torch.einsum("ncapbq,kp,lq->ncklab", blocks, _cosines(), _cosines())
-    return waves.reshape(n, c * PATCH * PATCH, h // PATCH, w // PATCH)
