@@ -15,7 +15,8 @@ PROJECT = Path(__file__).parent.parent
 TOOLS = {
     "overview", "list_findings", "find_sample", "describe_finding", "show_map", "explain_finding", "compare_findings",
     "compare_with_normal", "find_similar", "what_if_repaired", "what_if_without", "what_if_alpha", "what_if_method",
-    "label_finding", "summarise_incident", "read_guide",
+    "label_finding", "summarise_incident", "read_guide", "kind_of_finding", "what_differs", "test_explanation",
+    "trace_event", "nearest_normals", "group_findings",
 }  # fmt: skip
 
 

@@ -27,7 +27,7 @@ from detectors.errors import AnomalyError
 TITLE = "known causes, real"
 PICTURES = ("transistor", "tile")
 SERIES = ("asd", "smd")
-ALPHA = {"image": 0.05, "series": 0.001}
+ALPHA = {"image": 0.05, "series": 0.01}
 POINTING = 0.03  # share of the longer side that a peak may lie beside a mask
 TESTED = 15  # explanations of a set that are tested
 
