@@ -45,7 +45,7 @@ class Table(Modality):
 
     name = "table"
     defaults: ClassVar[Mapping[str, Any]] = {"scale": "standard"}
-    batch_size = 8192
+    batch_size = 32_768
     min_normals = 20
 
     mean: Tensor  # (d,) and

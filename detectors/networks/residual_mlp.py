@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from detectors.networks.time import TimeEmbedding
+
+CHUNK = 4096  # rows at once when scoring: what lies between the layers stays in the cache
 
 
 class ResidualMLP(nn.Module):
@@ -21,6 +24,8 @@ class ResidualMLP(nn.Module):
         nn.init.zeros_(self.outward.weight)
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        if len(x) > CHUNK and not torch.is_grad_enabled():
+            return torch.cat([self(*part) for part in zip(x.split(CHUNK), time.split(CHUNK), strict=True)])
         alike = len(time) > 1 and bool((time == time[0]).all())  # when scoring: one time for all rows
         h, when = self.inward(x), self.time(time[:1] if alike else time)
         for block in self.blocks:
