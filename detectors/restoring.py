@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from detectors.denoiser import denoiser_settings
 from detectors.diffusion import Diffusion
-from detectors.method import Method, merge_settings
+from detectors.method import Method, Space, merge_settings
 from detectors.networks import build_network
 from detectors.training import Objective, Run, autocast, train
 
@@ -105,3 +105,12 @@ def refill(x: Tensor, where: Tensor, start: Tensor, restore: Callable[[Tensor], 
     for _ in range(rounds):
         filled = torch.where(hole, restore(filled), x)
     return filled
+
+
+def by_place(change: Tensor, space: Space) -> Tensor:
+    """Change of each channel (n, channel, *position) as a map: pictures and clips (n, 1, h, w), the mean over channels;
+    a clip's past is what the rest is judged by and is not judged itself."""
+    if change.ndim < 4:
+        return change
+    begun = space.channels("past").stop if space.groups and space.groups[0][0] == "past" else 0
+    return change[:, begun:].mean(1, keepdim=True)

@@ -13,7 +13,7 @@ from detectors.diffusion import Diffusion
 from detectors.errors import AnomalyError
 from detectors.method import Space
 from detectors.networks.codes import BinaryCode
-from detectors.restoring import NetworkMethod
+from detectors.restoring import NetworkMethod, by_place
 from detectors.scaling import normal_scale
 from detectors.training import Run, train
 
@@ -137,7 +137,7 @@ class Bernoulli(NetworkMethod):
     def _changes(self, x: Tensor) -> Tensor:
         bits = self._bits(x)
         change = (x - self.code.decode(self.cleared(bits))).square()
-        return change.mean(1, keepdim=True) if self.pictures else change
+        return by_place(change, self.space)
 
     def maps(self, x: Tensor) -> Tensor:
         return (self._changes(x) - self.level) / self.spread

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from detectors.errors import AnomalyError
 from detectors.method import Space
-from detectors.restoring import NetworkMethod, refill
+from detectors.restoring import NetworkMethod, by_place, refill
 from detectors.scaling import normal_scale
 from detectors.training import Run
 
@@ -96,7 +96,7 @@ class Deviation(NetworkMethod):
 
     def _changes(self, x: Tensor) -> Tensor:
         change = (x - self.corrected(x)).abs()
-        return change.mean(1, keepdim=True) if self.pictures else change
+        return by_place(change, self.space)
 
     def normal(self, x: Tensor, where: Tensor, seed: int = 0) -> Tensor:
         return refill(x, where, self.mean, self.corrected)

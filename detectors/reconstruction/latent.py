@@ -11,6 +11,7 @@ from detectors.denoiser import DenoisingMethod, make_denoiser
 from detectors.errors import AnomalyError
 from detectors.method import Space
 from detectors.networks.codes import PrincipalCode
+from detectors.restoring import by_place
 from detectors.scaling import normal_scale
 from detectors.training import Run
 
@@ -65,7 +66,7 @@ class Latent(DenoisingMethod):
 
     def calibrate(self, x: Tensor) -> None:
         residual, by_item = self._residuals(x)
-        level, spread = normal_scale(self._by_place(by_item), self.space)
+        level, spread = normal_scale(by_place(by_item, self.space), self.space)
         mean, std = normal_scale(residual, self._code_space())
         z = ((residual - mean) / std).flatten()
         ordered = z.sort().values  # torch.quantile takes no more than 16 million numbers
@@ -91,12 +92,8 @@ class Latent(DenoisingMethod):
         odd = (by_code - self.mean) / self.std > self.limit
         change = (x - self._inpainted(x, odd)).square()
         masked = odd.any(1, keepdim=True) if x.ndim == 2 else self.code.patches.spread(odd)
-        inside, outside = ((self._by_place(m) - self.level) / self.spread for m in (change, by_item))
+        inside, outside = ((by_place(m, self.space) - self.level) / self.spread for m in (change, by_item))
         return torch.where(masked, inside, self.settings["faint"] * outside)
-
-    def _by_place(self, maps: Tensor) -> Tensor:
-        """Pictures: the mean over channels."""
-        return maps.mean(1, keepdim=True) if maps.ndim == 4 else maps
 
     def _inpainted(self, x: Tensor, odd: Tensor, seed: int = 0) -> Tensor:
         """x with the places `odd` of its code regenerated, decoded; elsewhere the code is decoded as it is."""
