@@ -37,7 +37,7 @@ def cascade():
 
 @pytest.fixture(scope="module")
 def anytime():
-    return fitted(Anytime)
+    return fitted(Anytime, band=(0.002, 0.3))
 
 
 def test_only_unclear_rows_reach_the_costly_stage(cascade, monkeypatch):

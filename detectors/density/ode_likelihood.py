@@ -30,7 +30,7 @@ class OdeLikelihood(DenoisingMethod):
     Divergence: in closed form for the Gaussian denoiser, else Hutchinson's estimate with one fixed sign vector (and the
     Gaussian part exact), or exact with one backward call a number. typicality: S = |log p - its mean among normals|,
     since a density may be high where nothing is usual (Le Lan & Dinh 2021; Nalisnick et al. 2019).
-    Map: the place's nats set against held-out normals. `bits` gives bits a dimension.
+    Map: the place's nats (of what is seen now in a clip) set against held-out normals. `bits` gives bits a dimension.
     Settings: steps, sigma_min (s_0), divergence, typicality and those of a denoiser.
     Calls a sample: 4 x steps, half of them with a backward pass (0 with denoiser "gaussian").
     Choose it where a density in nats is asked for.
@@ -130,7 +130,10 @@ class OdeLikelihood(DenoisingMethod):
     # --- evidence --------------------------------------------------------------------------------------------------
     def _places(self, x: Tensor) -> Tensor:
         nats = self.nats(x)
-        return nats.sum(1, keepdim=True) if x.ndim == 4 else nats
+        if x.ndim < 4:
+            return nats
+        groups = dict(self.space.groups)  # of a clip's frame: what came before is given, not judged
+        return nats[:, groups.get("past", 0) :].sum(1, keepdim=True)
 
     def calibrate(self, x: Tensor) -> None:
         mean, std = normal_scale(self._places(x), self.space)

@@ -21,7 +21,8 @@ class Anytime(DenoisingMethod):
 
     After each stage an item's map is the mean of the levels so far, each in deviations from held-out normals, and put
     on one scale for all stages; an item whose p-value there lies outside `band` keeps that answer, the others go on
-    until `budget` calls. `refine` gives the stages one by one, for those who want the first answer at once.
+    until `budget` calls. By default only plain normals stop early: anomalies are few, and worth their map. `refine`
+    gives the stages one by one, for those who want the first answer at once.
     Settings: times (levels in the order of asking), budget (calls at most; None: all times), band (p-values that are
     unclear: from, to) and those of a denoiser.
     Calls a sample: 1 to `budget`, by how clear it is; `spent` is the mean since the fit.
@@ -29,7 +30,7 @@ class Anytime(DenoisingMethod):
     """
 
     name = "anytime"
-    defaults = {"times": (300, 700, 500, 100, 850, 200, 400, 600), "budget": None, "band": (0.002, 0.3)}
+    defaults = {"times": (300, 700, 500, 100, 850, 200, 400, 600), "budget": None, "band": (0.0, 0.3)}
 
     mean: Tensor  # by level, shaped like the residuals
     std: Tensor
