@@ -27,7 +27,7 @@ def merged_runs(flags: np.ndarray, gap: int, pieces: Sequence[tuple[int, int]]) 
     return joined
 
 
-def tightened(row: np.ndarray, contrast: float = 0.4) -> tuple[int, int]:
+def tightened(row: np.ndarray, contrast: float = 0.3) -> tuple[int, int]:
     """The half-open stretch of a flagged run that stands out from the rest of it.
 
     row: (time,) root of the run's evidence; a window feels a fault around it, so the run is wider than the fault. The
@@ -47,7 +47,7 @@ def channel_shares(event_map: np.ndarray) -> np.ndarray:
     return evidence / total if total > 0 else evidence
 
 
-def guilty_channels(event_map: np.ndarray, cover: float = 0.8, least: float = 0.3) -> list[int]:
+def guilty_channels(event_map: np.ndarray, cover: float = 0.9, least: float = 0.15) -> list[int]:
     """Channels of an event, most guilty first: the fewest that carry `cover` of the evidence, without those that carry
     less than `least` of what the guiltiest does. At least one where there is any evidence."""
     shares = channel_shares(event_map)
