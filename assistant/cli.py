@@ -176,6 +176,7 @@ def findings(
         str | None, typer.Option("--state", help="new, confirmed, 'false alarm' or 'in incident'.")
     ] = None,
     part: Annotated[str | None, typer.Option("--part", help="A channel or feature that carries score.")] = None,
+    kind: Annotated[str | None, typer.Option("--kind", help="A kind of anomaly, such as scratch or spike.")] = None,
     search: Annotated[str | None, typer.Option("--search", help="Text in the sample's name or note.")] = None,
     max_p: Annotated[float | None, typer.Option("--max-p", help="Largest p-value.")] = None,
     store: StoreOption = None,
@@ -187,7 +188,7 @@ def findings(
 
     workspace = workspace_of(config, store)
     one = workspace.store.run(run)
-    filters = {"state": state, "part": part, "search": search, "max_p": max_p}
+    filters = {"state": state, "part": part, "kind": kind, "search": search, "max_p": max_p}
     found = workspace.store.findings(one.id, order, descending, limit, offset, **filters)
     total = workspace.store.count_findings(one.id, **filters)
     if as_json:

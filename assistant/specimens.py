@@ -238,6 +238,16 @@ class VideoSpecimen(ImageSpecimen):
         masks[self.rows] |= still[0]
         return masks
 
+    def level(self) -> np.ndarray:
+        return np.asarray(self.detector.anomaly_map(self.samples()), float)
+
+    def named(self) -> np.ndarray:
+        """Every region, followed through the frames around it."""
+        return np.any([self.mask(name) for name in self.regions], axis=0)
+
+    def trials(self, masks: Sequence[np.ndarray]) -> list[Judgement]:
+        return Specimen.trials(self, masks)
+
     def keep(self, normal: Any) -> None:
         super().keep(normal[self.rows])
 
@@ -358,6 +368,12 @@ class MultimodalSpecimen(Specimen):
         if not seen.any():
             raise AnomalyError(f"{self.finding.id} cannot be scored again: nothing of it is left to judge.")
         return Judgement(float(scores[seen].max()), float(p_values[seen].min()))
+
+    def level(self) -> np.ndarray:
+        raise AnomalyError(
+            f"The explanation of {self.finding.id} has several parts of different kinds, which are not put to the test "
+            "together; ask what would be without one of them."
+        )
 
     def mask(self, region: str | None = None, part: str | None = None) -> Any:
         name = part or region

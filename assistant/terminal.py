@@ -115,8 +115,8 @@ def show_methods(known: Sequence[Mapping[str, Any]]) -> None:
 
 def show_findings(findings: Sequence[Finding]) -> None:
     """A list of findings."""
-    rows = [(f.id, f.sample, f.p_value, f.score, f.state, place(f)) for f in findings]
-    show_table(("id", "sample", "p-value", "score", "state", "where"), rows)
+    rows = [(f.id, f.sample, f.p_value, f.score, f.state, f.kind or "–", place(f)) for f in findings]
+    show_table(("id", "sample", "p-value", "score", "state", "kind", "where"), rows)
 
 
 def show_finding(finding: Finding) -> None:
@@ -125,6 +125,8 @@ def show_finding(finding: Finding) -> None:
     tail = ", beyond every calibration score: read off the fitted tail" if finding.extrapolated else ""
     say(f"p-value {format_number(finding.p_value)} (alpha {finding.alpha:g}){tail}; score {shown(finding.score)}")
     say(f"found {finding.created}; files in {finding.folder}")
+    if finding.kind:
+        say(f"kind: {finding.kind} (confidence {100 * (finding.kind_confidence or 0):.0f} %)")
     if finding.note:
         say(f"note: {finding.note}")
     if kind(finding.modality).pictured:
@@ -132,6 +134,12 @@ def show_finding(finding: Finding) -> None:
             (r["name"], r.get("position"), _box(r), f"{100 * r['share']:.1f} %", r["peak"]) for r in finding.regions
         ]
         show_table(("region", "position", "left, top, width, height", "share", "peak"), rows)
+    if finding.modality == "multimodal":
+        told = [
+            (r["name"], f"{100 * r['share']:.1f} %", ", ".join(r.get("channels") or ()) or r.get("position"), r["peak"])
+            for r in finding.regions
+        ]
+        show_table(("part", "share", "where in it", "peak"), told)
     if finding.modality == "series":
         spans = [(r["name"], _span(r), ", ".join(r.get("channels") or ()), r["peak"]) for r in finding.regions]
         show_table(("interval", "when", "channels", "peak"), spans)

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from detectors.calibration import Calibration, benjamini_hochberg
+from detectors.descriptors.carriers import carried
 from detectors.detection import Detection
 from detectors.drift import DriftState, drift_of
 from detectors.errors import AnomalyError
@@ -330,7 +331,7 @@ class Detector:
                     event.map,
                     bool(beyond[event.peak]),
                     signature,
-                    self.modality.measure(placed, chosen, expected),
+                    self.modality.measure(placed, chosen, expected) or carried(parts, event.regions),
                     stable[number] if stable else None,
                 )
             )

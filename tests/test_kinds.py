@@ -26,7 +26,7 @@ def test_nothing_measured_is_unclear() -> None:
 def test_two_kinds_that_fit_alike_are_less_sure_than_one() -> None:
     kinds = load_kinds()
     alone = kinds.judge("table", {"missing": 100.0})
-    both = kinds.judge("table", {"missing": 100.0, "beyond_range": 80.0})
+    both = kinds.judge("table", {"missing": 100.0, "beyond_range": 80.0, "off_power_of_ten": 0.4})
     assert alone.kind == "missing value"
     assert both.confidence < 0.6 < alone.confidence
 
