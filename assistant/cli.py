@@ -114,6 +114,8 @@ def fit(
     )
     if info.get("self_test"):
         say(info["self_test"]["sentence"])
+    if info.get("limit"):
+        say(info["limit"])
     return None
 
 

@@ -35,6 +35,17 @@ class Calibration:
         """Effective number of independent calibration scores."""
         return max(1.0, len(self.scores) / self.block)
 
+    @property
+    def limit(self) -> str:
+        """What so few normals mean for p-values, in a sentence; "" where a tail goes on beyond the largest score."""
+        if np.isfinite(self.start):
+            return ""
+        least = 1 / (self.count + 1)
+        return (
+            f"Only {self.count:.0f} independent normal scores were held out: no p-value can fall below {least:.3f}, so "
+            f"nothing is flagged at a smaller alpha; give at least {5 * MIN_TAIL} normals for a fitted tail."
+        )
+
     def _fit_tail(self) -> tuple[float, float, float]:
         n = len(self.scores)
         if n < MIN_TAIL or self.count < MIN_TAIL_BLOCKS:

@@ -144,6 +144,7 @@ class Detector:
             "data_hash": data_hash,
             "fit_seconds": round(time.monotonic() - began, 2),
             **({"self_test": tested.to_dict()} if tested else {}),
+            **({"limit": self.calibrations[None].limit} if self.calibrations[None].limit else {}),
         }
         if run.checkpoint is not None:
             shutil.rmtree(run.checkpoint, ignore_errors=True)

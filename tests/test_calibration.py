@@ -43,6 +43,9 @@ def test_too_few_normals_give_no_tail():
     calibration = Calibration(RNG(3).normal(size=9))
     assert calibration.p_value(np.array([100.0]))[0] == pytest.approx(0.1)
     assert calibration.threshold(0.01) == float("inf")
+    assert "Only 9 independent normal scores" in calibration.limit
+    assert "below 0.100" in calibration.limit
+    assert Calibration(RNG(3).normal(size=60)).limit == ""
 
 
 @pytest.mark.parametrize("alpha", [0.2, 0.05, 0.01, 1e-4])
