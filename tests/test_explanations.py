@@ -1,0 +1,110 @@
+"""The tools on what a finding is and whether to believe it, over a small real store of each modality."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import TinySet
+
+from assistant import pipeline
+from assistant.config import Config
+from assistant.evidence import Evidence
+from assistant.pipeline import Workspace, fit_model, run_detection
+from assistant.tools import call
+from detectors.errors import AnomalyError
+
+QUICK = {"device": "cpu", "train_steps": 5, "width": 32, "depth": 1}
+
+
+@pytest.fixture(scope="module")
+def workspace(
+    tiny_series: TinySet, tiny_table: TinySet, tiny_images: TinySet, tmp_path_factory: pytest.TempPathFactory
+) -> Workspace:
+    folder = tmp_path_factory.mktemp("explained")
+    config = Config(store=str(folder / "store"), pictures=0, kinds=str(folder / "kinds"))
+    (folder / "kinds").mkdir()
+    made = Workspace.open(config, create=True)
+    for modality, tiny, alpha in (
+        ("series", tiny_series, 0.01),
+        ("table", tiny_table, 0.02),
+        ("image", tiny_images, 0.05),
+    ):
+        settings = {**QUICK, "size": 48} if modality == "image" else QUICK
+        fit_model(tiny.normal, folder / modality, modality, settings=settings)
+        run_detection(made, tiny.test, folder / modality, alpha)
+    return made
+
+
+def worst(workspace: Workspace, run: str) -> str:
+    return workspace.store.findings(run, limit=1)[0].id
+
+
+def values(evidence: Evidence, subject: str) -> dict[str, object]:
+    return {fact.field: fact.value for fact in evidence.facts if fact.subject == subject}
+
+
+@pytest.mark.parametrize("run", ["R1", "R2", "R3"])
+def test_every_finding_has_measurements_and_a_kind(workspace: Workspace, run: str) -> None:
+    name = worst(workspace, run)
+    told = call(workspace, "kind_of_finding", finding=name)
+    assert told.status == "ok"
+    assert values(told, name)["kind"] == workspace.store.finding(name).kind
+    assert 0 <= float(str(values(told, name)["kind_confidence"])) <= 100
+    assert call(workspace, "what_differs", finding=name).facts
+
+
+@pytest.mark.parametrize("run", ["R1", "R2", "R3"])
+def test_a_planted_explanation_is_tested_and_kept(workspace: Workspace, run: str) -> None:
+    name = worst(workspace, run)
+    told = values(call(workspace, "test_explanation", finding=name), name)
+    assert float(str(told["named_repaired_p_value"])) > float(str(told["p_value"]))
+    assert told["random_returns"] == 0
+    assert (workspace.store.finding(name).folder / "test.json").is_file()
+    assert values(call(workspace, "test_explanation", finding=name), name) == told
+
+
+@pytest.mark.parametrize("run", ["R1", "R2", "R3"])
+def test_the_nearest_normals_are_told_with_what_is_usual(workspace: Workspace, run: str) -> None:
+    name = worst(workspace, run)
+    evidence = call(workspace, "nearest_normals", finding=name, limit=2)
+    distances = [float(str(values(evidence, f"{name}/normal {n}")["distance"])) for n in (1, 2)]
+    assert 0 < distances[0] <= distances[1]
+    assert len(evidence.pictures) == (2 if run == "R3" else 0)
+
+
+def test_the_torn_channel_is_traced_and_rows_have_no_onset(workspace: Workspace) -> None:
+    name = worst(workspace, "R1")
+    traced = call(workspace, "trace_event", finding=name)
+    assert values(traced, name)["first_channel"] == "current_a"
+    onset = int(str(values(traced, f"{name}/channel current_a")["onset"]))
+    assert abs(onset - 200) < 20
+    assert call(workspace, "trace_event", finding=worst(workspace, "R2")).status == "no_data"
+
+
+def test_findings_of_one_cause_make_one_group(workspace: Workspace) -> None:
+    told = call(workspace, "group_findings", run="R2")
+    largest = values(told, "R2/group 1")
+    assert largest["place"] == "amount"
+    assert int(str(largest["findings"])) >= 5
+    assert "findings" in values(told, "R2")
+
+
+def test_findings_are_listed_by_kind(workspace: Workspace) -> None:
+    kinds = workspace.store.kinds("R2")
+    first = next(iter(kinds))
+    listed = call(workspace, "list_findings", run="R2", kind=first)
+    assert values(listed, "R2")["matching"] == kinds[first]
+    overview = call(workspace, "overview", run="R2")
+    assert values(overview, f"R2/kind {first}")["findings"] == kinds[first]
+
+
+def test_a_kind_of_ones_own_is_made_from_findings_and_named_at_once(workspace: Workspace) -> None:
+    some = [finding.id for finding in workspace.store.findings("R2", limit=3)]
+    file = pipeline.make_kind(workspace, "sixfold amount", some, "Six times too much.")
+    assert Path(workspace.config.kinds) in file.parents
+    pipeline.name_again(workspace, "R2")
+    assert workspace.store.finding(some[0]).kind == "sixfold amount"
+    assert values(call(workspace, "kind_of_finding", finding=some[1]), some[1])["kind"] == "sixfold amount"
+    with pytest.raises(AnomalyError, match="one modality"):
+        pipeline.make_kind(workspace, "mixed", [some[0], worst(workspace, "R3")])
