@@ -52,9 +52,9 @@ def sure(desk: Desk) -> None:
         desk.say("sure_alpha", evidence, alpha=view["alpha"])
         if "score" in desk.reading.concepts:
             desk.say("sure_score", evidence, score=view["score"])
-        if view["runs_asked"] is not None:
-            desk.say("sure_runs", evidence, agree=view["runs_flagging"], asked=view["runs_asked"],
-                     over=str(view["runs_over"].value))  # fmt: skip
+        over = view["runs_over"]
+        if over is not None:
+            desk.say("sure_runs", evidence, agree=view["runs_flagging"], asked=view["runs_asked"], over=str(over.value))
         if view["extrapolated"] is not None and view["extrapolated"].value:
             desk.say("sure_tail", evidence)
         desk.say(
