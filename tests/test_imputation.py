@@ -122,3 +122,20 @@ def test_a_gaussian_fills_holes_with_the_conditional_mean() -> None:
     told = cov[h][:, ~h] @ torch.linalg.solve(cov[~h][:, ~h], (known - mean)[:, ~h].T)
     assert torch.allclose(filled[:, h], mean[h] + told.T, atol=1e-3)
     assert torch.equal(filled[:, ~h], known[:, ~h])
+
+
+def test_the_bench_measures_chosen_methods_with_their_speed_and_spread(tmp_path, waves) -> None:
+    from detectors.bench import run_bench
+    from detectors.bench.series import measure
+
+    folder = tmp_path / "ts_asd"
+    folder.mkdir()
+    test, labels = waves[600:].copy(), np.zeros(300, int)
+    test[150:170, 2] *= -1
+    labels[150:170] = 1
+    np.savez(folder / "one.npz", train=waves[:600], test=test, test_label=labels, interpretation="150-170:3")
+    rows = measure(tmp_path, ["asd"], methods=("imputation-gaussian", "trend-gaussian"), baselines=(), seeds=(0, 1))
+    assert [row.method for row in rows] == ["imputation-gaussian", "trend-gaussian"] * 2
+    assert all(row.cells_per_second > 0 and row.cost.fit_seconds > 0 and 0 < row.vus_pr <= 1 for row in rows)
+    with pytest.raises(AnomalyError, match="trend-gaussian"):
+        run_bench(["series"], data=tmp_path, methods=["no-such-method"])

@@ -20,6 +20,11 @@ from detectors.metrics_series import auc_pr, mean_hit_rate, parse_interpretation
 COLLECTIONS = ("asd", "smd", "msl", "smap", "nab", "skab", "ucr")
 BASELINES = ("kmeans-ad", "window-knn", "sub-pca", "pca", "z-score", "iforest")
 WINDOW = 32
+CLOSED = {"denoiser": "gaussian", "shrinkage": 0.001}
+NAMED: dict[str, tuple[str, dict]] = {  # methods with other settings than their own defaults
+    f"{name}-gaussian": (name, CLOSED) for name in ("multi_start", "imputation", "trend")
+}
+METHODS = ("default", *NAMED)
 Scored = tuple[np.ndarray, np.ndarray | None]  # scores (time,), map (time, channel) where there is one
 
 
@@ -48,6 +53,7 @@ class Row:
     auc_pr: float
     hit_100: float | None
     hit_150: float | None
+    cells_per_second: float  # stamps x channels scored a second
     cost: Cost
 
 
@@ -175,7 +181,7 @@ JUDGES: dict[str, Callable[[np.ndarray, np.ndarray, int], Scored]] = dict(
 def measure(
     root: str | Path,
     collections: Iterable[str] = COLLECTIONS,
-    methods: Sequence[str] = ("default",),
+    methods: Sequence[str] = METHODS[:1],
     baselines: Sequence[str] = BASELINES,
     seeds: Sequence[int] = (0,),
     progress: Callable[[str], None] = lambda _: None,
@@ -198,7 +204,7 @@ def _baseline_row(case: Case, name: str, seed: int) -> Row:
 
 
 def _detector_rows(case: Case, method: str, seed: int) -> list[Row]:
-    name, settings = parse_method(method)
+    name, settings = parse_method(method, NAMED)
     metered = Metered("series", name, case.train, seed=seed, **settings)
     detector, rows = metered.detector, []
     for member in (None, *detector.members):
@@ -225,6 +231,7 @@ def _row(case: Case, method: str, seed: int, scored: Scored, cost: Cost) -> Row:
         auc_pr(case.labels, scores),
         hits[0],
         hits[1],
+        round(1000 * case.test.shape[1] / max(cost.ms_per_sample, 1e-4)),
         cost,
     )
 

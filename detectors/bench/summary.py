@@ -40,7 +40,7 @@ def _entry(method: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def figures_of(row: Mapping[str, Any]) -> dict[str, float]:
     """The accuracy figures of a row, those nested under "figures" included."""
     flat = {**row, **row.get("figures", {})}
-    left_out = {*NOT_FIGURES, *COSTS, "score_seconds", "images_per_second", "frames_per_second"}
+    left_out = {*NOT_FIGURES, *COSTS, "score_seconds", "cells_per_second", "images_per_second", "frames_per_second"}
     return {k: float(v) for k, v in flat.items() if isinstance(v, int | float) and k not in left_out}
 
 
