@@ -430,7 +430,7 @@ def kinds(
 ) -> None:
     """List the known kinds of anomaly, or make one from findings and name the findings of a run anew."""
     from assistant.kinds import load_kinds
-    from assistant.pipeline import make_kind, name_again
+    from assistant.own_kinds import make_kind, name_again
     from assistant.terminal import give, say, show_table
 
     settings = settings_of(config, store=store)

@@ -18,12 +18,19 @@ import numpy as np
 
 from assistant import keeping
 from assistant.config import Config
-from assistant.kinds import leading_numbers, load_kinds, prototype
+from assistant.kinds import load_kinds
 from assistant.modalities import kind
 from assistant.nearest import Nearest, nearest_pictures, nearest_rows, nearest_stretches
 from assistant.records import Finding, Run, Sample
 from assistant.scoring import SCORERS, Batch, Job, Progress, silent
-from assistant.specimens import ImageSpecimen, SeriesSpecimen, Specimen, TableSpecimen, VideoSpecimen
+from assistant.specimens import (
+    ImageSpecimen,
+    MultimodalSpecimen,
+    SeriesSpecimen,
+    Specimen,
+    TableSpecimen,
+    VideoSpecimen,
+)
 from assistant.store import Store
 from detectors.errors import AnomalyError
 
@@ -122,6 +129,8 @@ class Workspace:
             return SeriesSpecimen(finding, detector)
         if finding.modality == "video":
             return VideoSpecimen(finding, detector)
+        if finding.modality == "multimodal":
+            return MultimodalSpecimen(finding, detector)
         if finding.modality == "table":
             return TableSpecimen(finding, detector, self.table(finding.run))
         raise AnomalyError(f"{finding.id} is a finding over {finding.modality}, which cannot be scored again yet.")
@@ -383,44 +392,3 @@ def label_effect(workspace: Workspace, finding: Finding) -> dict[str, Any]:
             f"{before:.4g} to {after:.4g}, and {finding.id} (score {finding.score:.4g}) {flagged}."
         )
     return {**keeping.plain(changed), "sentence": sentence}
-
-
-# --- kinds --------------------------------------------------------------------------------------------------------
-
-
-def make_kind(workspace: Workspace, name: str, findings: Sequence[str], about: str = "") -> Path:
-    """Write a kind of one's own into the folder of the setting `kinds`, made from the measurements of some findings.
-
-    Raises:
-        AnomalyError: no folder is set, no findings are named, they are of several modalities or were not measured.
-    """
-    if not workspace.config.kinds:
-        raise AnomalyError("Say where your kinds are kept: set `kinds` in anomaly.toml, or ANOMALY_KINDS.")
-    members = [workspace.store.finding(one) for one in findings]
-    measured = [(one, leading_numbers(keeping.load_measures(one.folder))) for one in members]
-    if not measured or len({one.modality for one in members}) > 1:
-        raise AnomalyError("A kind is made from findings of one modality; name them with --finding.")
-    lacking = [one.id for one, numbers in measured if not numbers]
-    if lacking:
-        raise AnomalyError(f"Nothing was measured of {', '.join(lacking)}; run `anomaly detect` again.")
-    folder = Path(workspace.config.kinds).expanduser()
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{'-'.join(name.split())}.yaml"
-    text = prototype(name, members[0].modality, [numbers for _, numbers in measured], about)
-    keeping.write(path, lambda file: file.write(text.encode()))
-    load_kinds(folder)
-    return path
-
-
-def name_again(workspace: Workspace, run: str | None = None) -> list[str]:
-    """Judge the kinds of a run's findings anew (of the latest run where none is named); those that changed."""
-    known = load_kinds(workspace.config.kinds)
-    changed: dict[str, tuple[str, float]] = {}
-    for finding in workspace.store.findings(workspace.store.run(run).id, limit=None):
-        measures = keeping.load_measures(finding.folder)
-        if measures:
-            judged = known.judge(finding.modality, leading_numbers(measures))
-            if judged.kind != finding.kind:
-                changed[finding.id] = judged.kind, judged.confidence
-    workspace.store.set_kinds(changed)
-    return list(changed)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import TinySet
 
-from assistant import pipeline
+from assistant import own_kinds
 from assistant.config import Config
 from assistant.evidence import Evidence
 from assistant.pipeline import Workspace, fit_model, run_detection
@@ -101,10 +101,10 @@ def test_findings_are_listed_by_kind(workspace: Workspace) -> None:
 
 def test_a_kind_of_ones_own_is_made_from_findings_and_named_at_once(workspace: Workspace) -> None:
     some = [finding.id for finding in workspace.store.findings("R2", limit=3)]
-    file = pipeline.make_kind(workspace, "sixfold amount", some, "Six times too much.")
+    file = own_kinds.make_kind(workspace, "sixfold amount", some, "Six times too much.")
     assert Path(workspace.config.kinds) in file.parents
-    pipeline.name_again(workspace, "R2")
+    own_kinds.name_again(workspace, "R2")
     assert workspace.store.finding(some[0]).kind == "sixfold amount"
     assert values(call(workspace, "kind_of_finding", finding=some[1]), some[1])["kind"] == "sixfold amount"
     with pytest.raises(AnomalyError, match="one modality"):
-        pipeline.make_kind(workspace, "mixed", [some[0], worst(workspace, "R3")])
+        own_kinds.make_kind(workspace, "mixed", [some[0], worst(workspace, "R3")])
