@@ -190,7 +190,7 @@ class ImageModality(Modality):
         self.learn(center=mean.float(), basis=(basis / variance.sqrt()).float())
 
     def _judge_alignment(self, items: Items, rows: Sequence[int]) -> None:
-        """Pictures are aligned where the mean over pictures explains a fair part of the variance of cells."""
+        """Pictures are aligned where the mean over pictures explains more of the variance of cells than chance does."""
         if self.settings["aligned"] is not None:
             self.aligned = bool(self.settings["aligned"])
             return
@@ -203,7 +203,7 @@ class ImageModality(Modality):
         mean = total / len(chosen)
         explained = float((mean**2).sum()) / max(square / len(chosen), 1e-9)
         chance = 1 / len(chosen)  # what the mean of that many unrelated pictures explains
-        self.aligned = len(rows) >= 16 and explained > 0.1 + 2 * chance
+        self.aligned = len(rows) >= 16 and explained > 0.03 + 2 * chance
 
     def _fill_gallery(self, items: Items, rows: Sequence[int]) -> None:
         chosen = rows[:: -(-len(rows) // GALLERY)]
