@@ -37,7 +37,7 @@ RECIPES: dict[str, tuple[Member, ...]] = {
     "image": (
         Member("network", "likelihood", 0.5, {"denoiser": "corrected"}),
         Member("gaussian", "likelihood", 1.0, {"denoiser": "corrected", "exact": True}),
-        Member("neighbours", "diffusion_time", 0.25, {"memory": 150, "k": 3, "reach": 0}),
+        Member("neighbours", "diffusion_time", 0.25, {"memory": 400, "k": 3, "reach": 0}),
     ),
     "series": (
         Member(
