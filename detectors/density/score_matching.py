@@ -33,7 +33,8 @@ class ScoreMatching(DenoisingMethod):
     Calls a sample: 1 (single) or `levels`; 0 with denoiser "gaussian".
     Measured (seed 0; AUROC and AUC-PR on 8 small ADBench tables, where 5-NN has .939 and .757, `multi_start` .942 and
     .773): single .928, .686; multiscale .895, .709; denoising .934, .774. VUS-PR on ASD omi-1 to 3 (`multi_start`
-    .421): .391, .230, .420. Transistor, image AUROC (`multi_start` .869 on a backbone, .714 on pixels): single .875, .650.
+    .421): .391, .230, .420. Transistor, image AUROC (`multi_start` .869 on a backbone, .714 on pixels): single .875,
+    .650.
     Choose "single" where one call must do, "denoising" for nearly the accuracy of `multi_start`.
     """
 
