@@ -83,7 +83,7 @@ class Desk:
         if kind(finding.modality).pictured and (finding.folder / "input.png").is_file():
             small = figures.heat_thumbnail(finding.folder / "input.png", load_map(finding))
             return chat_view.thumb_of(finding, picture=small)
-        if finding.modality == "series" and (finding.folder / "window.npz").is_file():
+        if finding.modality in ("series", "multimodal") and (finding.folder / "window.npz").is_file():
             signal, band = leading_signal(finding)
             return chat_view.thumb_of(finding, signal=signal, band=band)
         return chat_view.thumb_of(finding)
@@ -126,7 +126,7 @@ class Desk:
         """The Plotly figure of an event, or None for other kinds of findings."""
         if finding.modality == "video":
             return plotly_strip(load_excerpt(finding.folder), self.level(finding))
-        if finding.modality != "series":
+        if finding.modality not in ("series", "multimodal"):
             return None
         return plots.plotly_series(series_view(finding, self.level(finding)))
 

@@ -121,6 +121,13 @@ def parts_table(finding: Finding, row: Mapping[str, Any] | None = None) -> str:
     rows = [
         {"cells": (p["name"], number(p["observed"]), number(p["expected"])), "share": p["share"]} for p in finding.parts
     ]
+    if finding.modality == "multimodal":
+        shares = [
+            {"cells": (r["name"], ", ".join(r.get("channels") or ()) or r.get("position", "")), "share": r["share"]}
+            for r in finding.regions
+        ]
+        table = view("parts", "Parts, the one that explains most first", ("part", "where in it"), shares)
+        return table + view("parts", "What in them departs", ("channel", "observed", "expected"), rows)
     if finding.modality != "series":
         table = view("parts", "Features, the most guilty first", ("feature", "observed", "expected"), rows)
         guilty = {part["name"] for part in finding.parts}

@@ -120,7 +120,7 @@ def together(store: Store, run: str, most: int = TITLED) -> list[Group]:
 
 
 def _belongs(one: Finding, other: Finding, vectors: Mapping[str, np.ndarray]) -> bool:
-    if one.modality == "series" and not _soon(one, other):
+    if one.modality in ("series", "multimodal") and not _soon(one, other):
         return False
     if _place(one) and _place(one) == _place(other) and one.kind == other.kind:
         return True

@@ -9,6 +9,7 @@
              counterfactual.npz    `expected` (n, channel): that stretch, normal in the event's places, when made
     table    row.json              {"values": {feature: value}, "map": {feature: calibrated value}}
              counterfactual.json   {feature: value}, when made
+    several  see `assistant/parts.py`; part.png, the picture of the guiltiest part that has some
     all      explanation.json      {"score", "p_value"} of the nearest normal version, when made
              measures.json         descriptors of the leading parts: [{"part", "name", "value", "unit"}, ...]
              test.json             how the explanation stood its test, when made (see assistant/trials.py)
@@ -77,6 +78,14 @@ def keep_image(folder: Path, picture: np.ndarray, anomaly_map: np.ndarray, masks
     write(folder / "map.npy", lambda file: np.save(file, np.asarray(anomaly_map, np.float16)))
     named = {f"mask_{i}": np.asarray(mask, bool) for i, mask in enumerate(masks) if mask is not None}
     write(folder / "masks.npz", lambda file: np.savez_compressed(file, **named))  # type: ignore[arg-type]
+
+
+def keep_part_picture(folder: Path, picture: np.ndarray, part: str, box: tuple[int, int, int, int]) -> None:
+    """part.png: the picture of a part of several, with the place in it; picture (h, w[, 3]) uint8."""
+    from assistant import figures
+
+    drawn = figures.overlay(picture, None, [figures.Box(part, *box)])
+    write(folder / "part.png", lambda file: drawn.save(file, "PNG", compress_level=3))
 
 
 def region_mask(folder: Path, regions: Sequence[Mapping[str, Any]], number: int) -> np.ndarray:

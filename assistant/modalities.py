@@ -26,6 +26,7 @@ KINDS = {
     "image": Kind("images", "images", "region", pictured=True, places_are_parts=True),
     "series": Kind("stamps", "events", "channel", event=True),
     "table": Kind("rows", "rows", "feature"),
+    "multimodal": Kind("steps", "events", "channel", event=True),
     "video": Kind("frames", "events", "part", pictured=True, event=True, units={"motion": "px/frame"}),
 }
 OTHER = Kind("samples", "findings", "part")

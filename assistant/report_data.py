@@ -334,7 +334,7 @@ def pictures(ledger: Ledger, finding: Finding, explained: Evidence) -> list[Pict
             if path.is_file()
         ]
         return made + ([_strip(ledger, finding, mapped.id)] if finding.modality == "video" else [])
-    if finding.modality == "series":
+    if finding.modality in ("series", "multimodal"):
         level = flag_level(ledger.workspace.store.run(finding.run))
         caption = "Observed and expected; the event is shaded. Below, the score and the level of alpha"
         data = plots.series_png(series_view(finding, level))

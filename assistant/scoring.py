@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from assistant import clips, keeping
+from assistant import clips, keeping, parts
 from assistant.kinds import Kinds, leading_numbers
 from assistant.records import NewFinding
 from detectors.errors import AnomalyError
@@ -243,9 +243,69 @@ def _excerpt(job: Job, clip: Any, region: Any, scores: np.ndarray, p_values: np.
     )
 
 
+# --- several parts --------------------------------------------------------------------------------------------------
+
+
+def score_multimodal(job: Job) -> Batch:
+    """Aligned parts; their findings are runs of steps (rows: single ones), each kept with a stretch of every part."""
+    found, batch = _assessed(job, [])
+    recordings = job.data.samples if isinstance(job.data.samples, list) else [job.data.samples]
+    offsets = np.cumsum([0, *(len(next(iter(one.values()))) for one in recordings)])
+    batch.names = [f"step {step}" for step in range(len(batch.scores))]
+    info = job.detector.info()
+    for detection in found.detections:
+        number = int(np.searchsorted(offsets, detection.index, side="right")) - 1
+        start_time = next((r.start_time for r in detection.regions if r.start_time), None)
+        folder = batch.add(job, detection, detection.sample, detection.index, start_time or "")
+        event = (detection.index, detection.index + len(detection.map))
+        begin = int(offsets[number])
+        length = int(offsets[number + 1]) - begin
+        first, last = keeping.around((event[0] - begin, event[1] - begin), int(info["settings"]["window"]), length)
+        told = {p: parts.stretch_of(s, first, last, job.open_image) for p, s in recordings[number].items()}
+        excerpt = parts.Excerpt(told, info["parts"], begin + first, event)
+        parts.keep_parts(folder, excerpt)
+        keeping.keep_stretch(folder, _side_by_side(job, detection, excerpt, batch))
+        _keep_picture(folder, detection, excerpt)
+    kept = {"scores": batch.scores, "p_values": batch.p_values, "offsets": offsets}
+    keeping.write(job.staging / "scores.npz", lambda file: np.savez_compressed(file, **kept))  # type: ignore[arg-type]
+    return batch
+
+
+def _side_by_side(job: Job, detection: Any, excerpt: parts.Excerpt, batch: Batch) -> keeping.Stretch:
+    """All numbers of the parts, on one clock."""
+    rows = len(next(iter(excerpt.parts.values())))
+    observed, labels = parts.numbers(excerpt.parts, rows)
+    steps = slice(excerpt.start, excerpt.start + rows)
+    indices = [samples.index for samples in excerpt.parts.values() if hasattr(samples, "iloc")]
+    clock = next((index for index in indices if index.dtype.kind == "M"), None)
+    return keeping.Stretch(
+        start=excerpt.start,
+        event=excerpt.event,
+        observed=observed,
+        channels=tuple(parts.names_of(labels)),
+        times=np.zeros(0, "datetime64[ns]") if clock is None else clock.to_numpy("datetime64[ns]"),
+        scores=batch.scores[steps],
+        p_values=batch.p_values[steps],
+        map=np.zeros((len(detection.map), len(labels))),
+    )
+
+
+def _keep_picture(folder: Path, detection: Any, excerpt: parts.Excerpt) -> None:
+    """The picture of the guiltiest part that has some, where the event peaks, with the place in it."""
+    for region in detection.regions:
+        picture = None
+        if region.box is not None:
+            row = excerpt.rows.start + int(np.argmax(detection.map.sum(1)))
+            picture = parts.picture_at(excerpt.parts[region.name], row)
+        if picture is not None:
+            keeping.keep_part_picture(folder, np.asarray(picture, np.uint8), region.name, region.box)
+            return
+
+
 SCORERS: dict[str, Callable[[Job], Batch]] = {
     "image": score_images,
     "series": score_series,
     "table": score_table,
     "video": score_video,
+    "multimodal": score_multimodal,
 }

@@ -78,9 +78,10 @@ def span(region: Mapping[str, Any]) -> str:
 
 def title(finding: Finding, short: bool = False) -> str:
     """What a finding is called: when an event happened, where stamps are known, else the sample's name."""
-    if finding.modality != "series" or not finding.regions or not finding.regions[0].get("start_time"):
+    stamped = [r for r in finding.regions if r.get("start_time")]
+    if finding.modality not in ("series", "multimodal") or not stamped:
         return finding.sample
-    first, last = min(r["start_time"] for r in finding.regions), max(r["end_time"] for r in finding.regions)
+    first, last = min(r["start_time"] for r in stamped), max(r["end_time"] for r in stamped)
     told = span({"start_time": first, "end_time": last})
     return told[5:].replace(" to ", "–") if short else told
 

@@ -290,8 +290,10 @@ class Detector:
         if not flags.any():
             return Assessment(scores, p_values, [], drift)
         events = self.modality.events(flags, scores, maps / self.levels[member], items)
-        level = alpha if fdr is None else fdr
-        found = self._detections(events, items, maps, scores, p_values, beyond, level, member)
+        if self.reserve is not None:
+            events = self._told_by_absence(events, items, scores, member)
+        level, bar = (alpha, alpha) if fdr is None else (fdr, float(p_values[flags].max()))
+        found = self._detections(events, items, maps, scores, p_values, beyond, level, bar, member)
         return Assessment(scores, p_values, found, drift)
 
     def _detections(
@@ -303,15 +305,16 @@ class Detector:
         p_values: np.ndarray,
         beyond: np.ndarray,
         alpha: float,
+        bar: float,
         member: str | None,
     ) -> list[Detection]:
-        """Events with their parts, told by what normal would be at the same places."""
+        """Events with their parts, told by what normal would be at the same places; `bar`: the largest p-value that is
+        flagged."""
         whole = self.modality.select(items, []) is items  # a series stays whole
         chosen = items if whole else self.modality.select(items, [e.peak for e in events])
         picked = maps if whole else maps[[e.peak for e in events]]
         where = self.modality.where(picked / self.levels[member], chosen)
         expected = self._counterfactual(chosen, where)
-        bar = max(float(p_values[event.peak]) for event in events)
         stable = self._stability([slice(e.index, max(e.index, e.peak) + 1) for e in events], chosen, bar, member, whole)
         found = []
         for number, event in enumerate(events):
@@ -423,6 +426,24 @@ class Detector:
         batches = (batch.to(self.device) for batch in x.split(self.modality.batch_size))
         scores = self._scored(self._assembled(items, member, None, batches), items)
         return Gauge.between(scores, complete, self.modality.calibration_block(scores))
+
+    def _told_by_absence(
+        self, events: list[Event], items: Items, scores: np.ndarray, member: str | None
+    ) -> list[Event]:
+        """Events whose parts' shares say how much of the score goes away with each part. (Where a relation between
+        parts breaks, every part is at odds with the rest; only without the guilty one do the others agree again.)"""
+        present, order = self.modality.presence(items), self.modality.order(items)
+        assert present is not None
+        peaks = [event.peak for event in events]
+        x, lost = self.modality.encode(items, peaks), np.zeros((len(events), present.shape[1]))
+        for number, peak in enumerate(peaks):
+            for part in np.flatnonzero(present[peak]) if present[peak].sum() > 1 else ():
+                pattern = present[peak].copy()
+                pattern[part] = False
+                rest, alone = self.modality.masked(x[number : number + 1], pattern, order[[peak]])
+                raw = self.modality.score(self._assembled(alone, member, None, [rest.to(self.device)]))
+                lost[number, part] = max(0.0, scores[peak] - self._gauge(member, pattern).aligned(raw)[0])
+        return [self.modality.reshared(event, one) for event, one in zip(events, lost, strict=True)]
 
     def _scored(self, maps: np.ndarray, items: Items, rows: Sequence[int] | None = None) -> np.ndarray:
         rows = range(len(items)) if rows is None else rows

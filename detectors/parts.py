@@ -279,7 +279,7 @@ class SeriesReader(Reader):
         mask = self._mask(seen, masks)
         if self.size == len(self.owners):
             return mask[:, self.owners]
-        return np.repeat(mask.any(1)[:, None], self.size, 1)
+        return np.repeat(np.any(mask, axis=1, keepdims=True), self.size, 1)
 
     def decode(self, seen: Seen, x: np.ndarray, masks: Sequence[Any]) -> list[Any]:
         mask = self._mask(seen, masks)
@@ -393,7 +393,7 @@ class TableReader(Reader):
             out[start:end, order] = np.asarray(mask, bool)
         if self.size == len(self.owners):
             return out[:, self.owners]
-        return np.repeat(out.any(1)[:, None], self.size, 1)
+        return np.repeat(np.any(out, axis=1, keepdims=True), self.size, 1)
 
     def decode(self, seen: Seen, x: np.ndarray, masks: Sequence[Any]) -> list[Any]:
         items, places = seen.data["items"], seen.data["places"]

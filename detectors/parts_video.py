@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -137,8 +138,18 @@ def background(clip: Clip) -> np.ndarray:
     return np.median(np.stack([clip.frame(int(i)) for i in chosen]), axis=0).astype(np.uint8)
 
 
+_told: WeakKeyDictionary[Clip, tuple[np.ndarray, np.ndarray]] = WeakKeyDictionary()
+
+
 def describe_clip(clip: Clip) -> tuple[np.ndarray, np.ndarray]:
-    """((frame, NUMBERS), (frame, h', w', 2)): what moves in each frame, and each cell's motion and change."""
+    """((frame, NUMBERS), (frame, h', w', 2)): what moves in each frame, and each cell's motion and change; worked out
+    once for a clip, however often it is scored with other parts."""
+    if clip not in _told:
+        _told[clip] = _described(clip)
+    return _told[clip]
+
+
+def _described(clip: Clip) -> tuple[np.ndarray, np.ndarray]:
     still = _small(background(clip))
     grey = torch.stack([_small(clip.frame(t)) for t in range(len(clip))])  # (frame, h, w), at most SIDE
     numbers, cells = [], []

@@ -103,7 +103,7 @@ class VideoKind(Kind):
     """A clip (frame, h, w); a peak hits by chance in about 13 %."""
 
     data = "tiny_video"
-    small = {"size": 48}
+    small = {"size": 48, "smooth": 3}  # what is planted lasts twelve frames
     in_time = True
 
     def hits(self, maps: Any, data: TinySet) -> list[bool]:
@@ -133,7 +133,7 @@ class MultimodalKind(Kind):
     the oddest of its part, and above the level of normals; where parts do not fit each other, one of them must be."""
 
     data = "tiny_multimodal"
-    small = {"components": 6, "window": 4}
+    small = {"components": 8, "window": 1}
     in_time = True
 
     def hits(self, maps: Any, data: TinySet) -> list[bool]:

@@ -52,7 +52,8 @@ def place_facts(finding: Finding) -> list[Fact]:
 
 def region_facts(finding: Finding, region: Mapping[str, Any]) -> list[Fact]:
     """One place, in pixels or stamps."""
-    subject = f"{finding.id}/{region['name']}"
+    several = finding.modality == "multimodal"  # its places are its parts
+    subject = f"{finding.id}/{'part ' if several else ''}{region['name']}"
     if region.get("box"):
         left, top, right, bottom = region["box"]
         return [

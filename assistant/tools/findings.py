@@ -53,8 +53,10 @@ def picture_of(workspace: Workspace, finding: Finding) -> list[str]:
         if finding.modality == "video":
             shown.append(keep_strip(finding.folder, flag_level(workspace.store.run(finding.run))))
         return [workspace.store.relative(path) for path in shown]
-    if finding.modality == "series":
-        return [workspace.store.relative(_plot(workspace, finding))]
+    if finding.modality in ("series", "multimodal"):
+        part = finding.folder / "part.png"
+        shown = [_plot(workspace, finding), *([part] if part.is_file() else [])]
+        return [workspace.store.relative(path) for path in shown]
     return []
 
 
@@ -173,7 +175,7 @@ def compare_with_normal(workspace: Workspace, finding: str) -> ToolResult:
 def _normal_scores(workspace: Workspace, finding: Finding) -> tuple[np.ndarray, list[Fact]]:
     """Scores of what was not flagged in the run, and what is usual for the guilty parts there."""
     run = workspace.store.run(finding.run)
-    if kind(finding.modality).pictured:
+    if kind(finding.modality).pictured or finding.modality == "multimodal":
         return np.array([score for score, _ in workspace.store.sample_scores(run.id, flagged=False)]), []
     if finding.modality == "series":
         frame, (scores, p_values) = workspace.series(run.id), workspace.series_scores(run.id)

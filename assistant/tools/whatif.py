@@ -81,7 +81,7 @@ def what_if_without(workspace: Workspace, finding: str, part: str) -> ToolResult
     with workspace.lock:
         specimen = workspace.specimen(one)
         before, note = _before(specimen)
-        after = specimen.judge(specimen.repaired(specimen.without(part)))
+        after = specimen.judge(specimen.left_out(part))
     facts = change_facts(one, before, after)
     facts.insert(1, Fact(one.id, "left_out", specimen.proper(part=part)))
     return ToolResult(facts, note=note)
@@ -91,7 +91,7 @@ def _before(specimen: Specimen) -> tuple[Judgement, str]:
     """The stored score; where scoring the same again gives another (a stretch of a long series), that one, and why."""
     finding = specimen.finding
     stored = Judgement(finding.score, finding.p_value)
-    if finding.modality != "series":
+    if finding.modality not in ("series", "multimodal"):
         return stored, ""
     now = specimen.judge(specimen.samples())
     if abs(now.score - stored.score) <= DRIFT * abs(stored.score):

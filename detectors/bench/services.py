@@ -179,9 +179,7 @@ def _usual_spans(service: Service) -> dict[tuple[str, str], tuple[float, float]]
     }
 
 
-def _span_change(
-    service: Service, clocks: list[str], usual: dict[tuple[str, str], tuple[float, float]]
-) -> np.ndarray:
+def _span_change(service: Service, clocks: list[str], usual: dict[tuple[str, str], tuple[float, float]]) -> np.ndarray:
     """By pod: how much longer (in deviations) its slowest operation takes than usual."""
     out = np.zeros(len(service.pods))
     for clock in clocks:

@@ -102,6 +102,10 @@ class Modality(Learned, ABC):
         Only asked for where `presence` tells parts."""
         raise NotImplementedError(f"{type(self).__name__}.masked")
 
+    def reshared(self, event: Event, lost: np.ndarray) -> Event:
+        """An event whose parts (part,) have shares in proportion to `lost`, what its score loses without each."""
+        return event
+
     # --- maps out --------------------------------------------------------------------------------------------------
     @abstractmethod
     def assemble(self, batches: Iterable[Tensor], items: Items, rows: Sequence[int]) -> np.ndarray:

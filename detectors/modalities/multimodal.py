@@ -8,7 +8,7 @@ as the other parts make likely, carries no evidence, and such steps are calibrat
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -53,6 +53,7 @@ class StepEvent(Event):
     """An event with its assembled map (step, part + place)."""
 
     cells: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    shares: dict[str, float] = field(default_factory=dict)  # of each part
 
 
 class MultimodalModality(Modality):
@@ -302,7 +303,15 @@ class MultimodalModality(Modality):
                 if data.present[steps, list(self.kinds).index(p)].any()]  # fmt: skip
         regions = tuple(region for _, region in sorted(told, key=lambda pair: -pair[0]))
         name = f"{start}..{end}" if self.timed else f"step {start}"
-        return StepEvent(name, start, peak, cells[:, : len(self.kinds)], regions, cells)
+        return StepEvent(name, start, peak, cells[:, : len(self.kinds)], regions, cells, shares)
+
+    def reshared(self, event: Event, lost: np.ndarray) -> Event:
+        assert isinstance(event, StepEvent)
+        if not lost.sum() > 0:
+            return event
+        shares = dict(zip(self.kinds, (lost / lost.sum()).tolist(), strict=True))
+        regions = sorted((replace(r, share=shares[r.name]) for r in event.regions), key=lambda r: -r.share)
+        return replace(event, shares=shares, regions=tuple(regions))
 
     def _shares(self, cells: np.ndarray) -> dict[str, float]:
         """Each part's share of an event's evidence."""
@@ -346,7 +355,7 @@ class MultimodalModality(Modality):
         assert isinstance(event, StepEvent)
         data: Steps = items.data
         normal = _recordings(expected)
-        shares = self._shares(event.cells)
+        shares = event.shares
         steps = slice(event.index, event.index + len(event.cells))
         parts: list[Part] = []
         for part, seen, columns in self._given(data):
