@@ -43,8 +43,8 @@ def _panel(place: Any, topic: str, entries: Sequence[Mapping[str, Any]]) -> None
             label=kind if kind not in seen else None, markersize=6,
         )  # fmt: skip
         seen.add(kind)
-    place.set_xscale("log")
-    place.margins(x=0.2, y=0.12)
+    _log_axis(place, [entry["ms_per_sample"] for entry in entries])
+    place.margins(y=0.12)
     _name_points(place, [(e["ms_per_sample"], e["figures"][headline]["mean"], e["method"]) for e in entries])
     place.set(title=topic, xlabel="milliseconds a sample (log)", ylabel=headline.replace("_", " "))
     place.grid(color="#dddddd", linewidth=0.6)
@@ -52,19 +52,32 @@ def _panel(place: Any, topic: str, entries: Sequence[Mapping[str, Any]]) -> None
     place.legend(frameon=False, loc="lower right", fontsize=8)
 
 
+def _log_axis(place: Any, values: Sequence[float]) -> None:
+    """Milliseconds at 1, 2, 5 of each decade in plain numbers, with room on the right for the last name."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    low, high = min(values), max(values)
+    place.set_xscale("log")
+    place.set_xlim(low / 1.5, 1.5 * high * (1.5 * high / low) ** 0.6)
+    place.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 30 * low else (1.0,)))
+    place.xaxis.set_minor_locator(NullLocator())
+    place.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
 def _name_points(place: Any, points: Sequence[tuple[float, float, str]]) -> None:
     """Names beside the points, moved up or down where two would overlap."""
     place.figure.canvas.draw()
-    taken: list[tuple[float, float, float, float]] = []  # left, bottom, right, top in pixels
+    dots = [place.transData.transform((x, y)) for x, y, _ in points]
+    taken = [(x - 4, y - 4, x + 4, y + 4) for x, y in dots]  # left, bottom, right, top in pixels
     for x, y, name in sorted(points, key=lambda point: -point[1]):
         left, middle = place.transData.transform((x, y))
-        width, height = 5.2 * len(name) + 8, 11.0
-        shift = 0.0
+        width, height = 6.0 * len(name), 11.0
+        left, shift = left + 9, -height / 2
         while any(_overlap((left, middle + shift, left + width, middle + shift + height), box) for box in taken):
-            shift -= 4.0
+            shift -= 2.0
         taken.append((left, middle + shift, left + width, middle + shift + height))
         place.annotate(
-            name, (x, y), xytext=(6, shift * 72 / place.figure.dpi - 3), textcoords="offset points", fontsize=8
+            name, (x, y), xytext=(6, shift * 72 / place.figure.dpi + 1), textcoords="offset points", fontsize=8
         )
 
 
