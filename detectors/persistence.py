@@ -23,7 +23,7 @@ from detectors.presence import Reserve
 if TYPE_CHECKING:
     from detectors.detector import Detector
 
-FORMAT = 1
+FORMAT = 2  # 2: mixtures by their axes, cells of remembered rows
 HEAD, WEIGHTS = "detector.json", "weights.safetensors"
 
 
