@@ -16,7 +16,7 @@ SPACES: dict[str, Space] = {
     "image": Space("image", (16, 8, 8), aligned=True),
     "series": Space("series", (3, 32)),
     "table": Space("table", (6,), aligned=True, groups=tuple((f"column {i}", 1) for i in range(6))),
-    "video": Space("video", (30, 8, 8), True, (("past", 8), ("appearance", 16), ("motion", 6))),
+    "video": Space("video", (30, 8, 8), True, (("past", 8), ("appearance", 17), ("motion", 2), ("course", 3))),
     "multimodal": Space("multimodal", (12,), True, (("first", 6), ("second", 6))),
 }
 

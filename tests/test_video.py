@@ -23,7 +23,7 @@ CART = range(20, 32)
 
 @cache
 def detector():
-    return make_detector("video", "likelihood", size=48, denoiser="gaussian", device="cpu").fit(
+    return make_detector("video", "likelihood", size=48, smooth=3, denoiser="gaussian", device="cpu").fit(
         [tiny_clip(seed, 40)[0] for seed in range(5)]
     )
 

@@ -13,7 +13,6 @@ from detectors.method import Method, Space
 from detectors.training import Run
 
 POINTS = 12_000  # cells that the mixture is fitted on
-BUSY = 0.5  # share of them taken from the cells where most is going on: a still scene is mostly nothing
 
 
 class CellMixture(Method):
@@ -21,16 +20,18 @@ class CellMixture(Method):
     diffusion of that data (Karras et al. 2022), whose posterior mean would be the exact denoiser.
 
     Cells of all places are pooled, each with its row as one more number: what a walker may do it may do anywhere, but
-    what is far away is small. Half of the cells fitted on are those with the largest numbers in the chosen groups.
-    Map: the negative log-density above the likeliest place (>= 0), averaged over the noise levels.
-    Settings: groups (of the space; all but the past by default), components (at most), noise (variances),
-    row (weight of the row). Calls a sample: 0.
+    what is far away is small.
+    Map: the root of the negative log-density above the likeliest place, averaged over the noise levels: far out it
+    grows as a distance does, so that one wild cell does not outshout a whole figure.
+    Settings: groups (of the space), components (at most), noise (variances, in the spread of normal cells: much noise
+    leaves one hill, so that slow and still are as normal as usual and only what is far beyond them is odd), row (weight
+    of the row), busy (share of the cells fitted on taken where most is going on). Calls a sample: 0.
     Choose it for clips of a still camera in which few things move and any of them may be anywhere.
     """
 
     name = "cell_mixture"
     modalities = ("video",)
-    defaults = {"groups": ("motion",), "components": 12, "noise": (0.1, 0.5), "row": 1.0}
+    defaults = {"groups": ("motion",), "components": 8, "noise": (4.0, 16.0), "row": 0.0, "busy": 0.0}
 
     center: Tensor  # (d,)
     spread: Tensor  # (d,)
@@ -69,7 +70,7 @@ class CellMixture(Method):
         busy = points[:, :-1].square().sum(1)
         chance = torch.rand(len(points), generator=run.generator).to(busy)
         lively = busy.argsort(descending=True)[: max(POINTS, len(busy) // 10)]
-        lively = lively[chance[lively].argsort()[: int(BUSY * POINTS)]]
+        lively = lively[chance[lively].argsort()[: int(self.settings["busy"] * POINTS)]]
         others = chance.argsort()[: POINTS - len(lively)]
         chosen = points[torch.cat([lively, others]).sort().values]
         self.learn(center=chosen.mean(0), spread=chosen.std(0).clamp_min(1e-3))
@@ -81,7 +82,7 @@ class CellMixture(Method):
     def maps(self, x: Tensor) -> Tensor:
         n, _, height, width = x.shape
         score, _ = self.model.score((self._points(x.float()) - self.center) / self.spread)
-        return score.view(n, 1, height, width)
+        return score.sqrt().view(n, 1, height, width)
 
     def normal(self, x: Tensor, where: Tensor, seed: int = 0) -> Tensor:
         """`where` as it usually is there: the still scene."""

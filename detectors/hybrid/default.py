@@ -46,8 +46,8 @@ RECIPES: dict[str, tuple[Member, ...]] = {
         Member("neighbours", "diffusion_time", 2.0, {"memory": 4000}, thins_out=True),
     ),
     "video": (
-        Member("network", "likelihood", 0.5, {"denoiser": "corrected"}),
-        Member("neighbours", "diffusion_time", 1.0, {"memory": 150, "k": 3, "reach": 0}),
+        Member("motion", "cell_mixture", 1.0, {"components": 8}),
+        Member("appearance", "cell_mixture", 0.2, {"groups": ("appearance",), "components": 1, "noise": (0.1,)}),
     ),
     "table": (
         Member("mixture", "smoothed_density"),

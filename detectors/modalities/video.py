@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from scipy.ndimage import median_filter
+from scipy.ndimage import gaussian_filter1d, median_filter
 from torch import Tensor
 
 from detectors.data import Source
@@ -30,6 +30,7 @@ from detectors.training import Run
 
 LEARN_FROM = 200  # pairs of frames that scales of motion are learned from
 MOTION_AREA = 160 * 160  # pixels that the flow is worked out on, at most
+GROUPS = (("motion", 2), ("course", 3))  # of motion's channels, in their order
 FAINT_PAST = 0.3  # the past is laid small: methods that weigh channels alike listen to the present
 
 
@@ -79,13 +80,13 @@ class _Frames(ImageModality):
 class VideoModality(Modality):
     """Clips of a camera; every frame is a sample, seen with what came before it.
 
-    Cells hold three groups of channels: "past" (appearance `lags` frames ago, laid small), "appearance" (pixels or a
-    backbone's layers, see the image modality: backbone, size, components, layers, aligned) and "motion" (optical flow
-    against the frame `lag` ago, changes, what is not the still background), told in the speed that is usual in its row
-    of the picture, since what is far away seems slow.
-    Settings beside: past (components kept of each earlier frame), lags, lag, motion (weight of the motion channels),
-    smooth (frames of which a score is the median, normals' too; 1: none), gap (unflagged frames that do not end an
-    event).
+    Cells hold four groups of channels: "past" (appearance `lags` frames ago, laid small), "appearance" (pixels or a
+    backbone's layers, see the image modality: backbone, size, components, layers, aligned), "motion" (how fast and how
+    much, from optical flow against the frame `lag` ago) and "course" (which way, and what is not the still scene);
+    speeds are told in what is usual in their row of the picture, since what is far away seems slow.
+    Settings beside: past (components kept of each earlier frame), lags, lag, motion and course (weights of their
+    channels), smooth (frames: maps are averaged over them with Gaussian weights, a score is the median over them,
+    normals' too; 1: none), gap (unflagged frames that do not end an event).
     """
 
     name = "video"
@@ -96,7 +97,8 @@ class VideoModality(Modality):
         "lags": (2,),
         "lag": 1,
         "motion": 2.0,
-        "smooth": 5,
+        "course": 0.5,
+        "smooth": 9,
         "gap": 5,
     }
     batch_size = 16
@@ -186,7 +188,7 @@ class VideoModality(Modality):
     @property
     def space(self) -> Space:
         look, past = self.look.space.shape[0], self._kept_past()
-        groups = (("past", past * len(self.settings["lags"])), ("appearance", look), ("motion", len(CHANNELS)))
+        groups = (("past", past * len(self.settings["lags"])), ("appearance", look), *GROUPS)
         shape = (sum(count for _, count in groups), *self.grid)
         return Space("video", shape, self.look.aligned, groups)
 
@@ -200,8 +202,12 @@ class VideoModality(Modality):
         past = [self.look.encode(data.pictures, data.before(numbers, lag).tolist())[:, :keep] * FAINT_PAST
                 for lag in self.settings["lags"]]  # fmt: skip
         now = self.look.encode(data.pictures, numbers.tolist())
-        motion = self._motion(data, numbers) * (self.settings["motion"] / self.motion_scale.cpu().view(1, -1, 1, 1))
-        return torch.cat([*past, now, motion], 1)
+        return torch.cat([*past, now, self._motion(data, numbers) * self._weights().view(1, -1, 1, 1)], 1)
+
+    def _weights(self) -> Tensor:
+        """What motion's channels are multiplied by: (channel,)."""
+        wanted = [self.settings[name] for name, count in GROUPS for _ in range(count)]
+        return torch.tensor(wanted) / self.motion_scale.cpu()
 
     def _motion(self, data: Footage, numbers: np.ndarray) -> Tensor:
         """Motion channels of frames before scaling: (n, channel, h', w'). A clip's first frame has the next one's."""
@@ -226,19 +232,30 @@ class VideoModality(Modality):
     def assemble(self, batches: Iterable[Tensor], items: Items, rows: Sequence[int]) -> np.ndarray:
         first = self.space.channels("past").stop
         maps = [(batch[:, first:] if batch.shape[1] > first else batch).sum(1) for batch in batches]
-        return torch.cat(maps).numpy() if maps else np.zeros((0, *self.grid), np.float32)
+        if not maps:
+            return np.zeros((0, *self.grid), np.float32)
+        sigma = (self.settings["smooth"] - 1) / 4
+        parts = np.split(torch.cat(maps).numpy(), self._breaks(items, rows))
+        return np.concatenate([gaussian_filter1d(part, sigma, axis=0, mode="nearest") for part in parts])
+
+    def _breaks(self, items: Items, rows: Sequence[int]) -> np.ndarray:
+        """Where, in `rows`, a frame does not follow the one before it."""
+        numbers = items.data.frames[np.asarray(rows, int)]
+        clip = np.searchsorted(items.data.offsets, numbers, side="right")
+        return np.flatnonzero((np.diff(numbers) != 1) | (np.diff(clip) != 0)) + 1
 
     def score(self, maps: np.ndarray) -> np.ndarray:
-        """Mean of the highest hundredth of cells, at least five."""
-        return self.look.score(maps)
+        """Mean of the highest thirtieth of cells, at least five."""
+        if not len(maps):
+            return np.zeros(0)
+        flat = maps.reshape(len(maps), -1)
+        top = min(flat.shape[1], max(5, flat.shape[1] // 30))
+        return np.sort(flat, axis=1)[:, -top:].mean(1).astype(np.float64)
 
     def steady(self, scores: np.ndarray, items: Items, rows: Sequence[int]) -> np.ndarray:
         """Medians over neighbouring frames of the same clip that are among `rows`: one wild frame does not spread."""
-        numbers = items.data.frames[np.asarray(rows, int)]
-        clip = np.searchsorted(items.data.offsets, numbers, side="right")
-        breaks = np.flatnonzero((np.diff(numbers) != 1) | (np.diff(clip) != 0)) + 1
-        parts = [median_filter(part, self.settings["smooth"], mode="nearest") for part in np.split(scores, breaks)]
-        return np.concatenate(parts)
+        parts = np.split(scores, self._breaks(items, rows))
+        return np.concatenate([median_filter(part, self.settings["smooth"], mode="nearest") for part in parts])
 
     def calibration_block(self, scores: np.ndarray) -> float:
         return autocorrelation_time(scores, 100)
@@ -301,7 +318,7 @@ class VideoModality(Modality):
         x = self.encode(items, [event.index])[0]
         normal = self.encode(self._had_been(items, number, after, mask), [event.index])[0]
         change = (x - normal)[:, hole]
-        look, motion = change[self.space.channels("appearance")], change[self.space.channels("motion")]
+        look, motion = change[self.space.channels("appearance")], change[self.space.channels("appearance").stop :]
         seen, mended = (255 * float(grey(picture, event.map.shape)[mask].mean()) for picture in (before, after))
         evidence = (float(look.square().sum()), float(motion.square().sum()))
         usual = float(self.usual.cpu()[hole.any(1)].mean())
@@ -310,7 +327,7 @@ class VideoModality(Modality):
 
     def _speed(self, x: Tensor, hole: Tensor) -> float:
         """The speed of what moves fastest in the cells `hole` of one item, in pixels of the model's frame."""
-        speed = x[self.space.channels("motion")][0] * self.motion_scale[0].cpu() / self.settings["motion"]
+        speed = x[self.space.channels("motion")][0] / self._weights()[0]
         return float((speed * self.usual.cpu()[:, None])[hole].max())
 
     def _had_been(self, items: Items, number: int, picture: np.ndarray, mask: np.ndarray) -> Items:
