@@ -36,6 +36,7 @@ class Posterior(DenoisingMethod):
         "draws": 2,
         "mask_at": 2.0,
     }
+    defaults_for = {"video": {"draws": 1}}  # a clip has many frames
 
     def __init__(self, space: Space, **settings: Any) -> None:
         super().__init__(space, **settings)
