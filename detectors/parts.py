@@ -216,9 +216,10 @@ class SeriesReader(Reader):
         names = self.names or None
         blocks = []
         for piece in pieces:
-            blocks.append(None if piece is None else _block(piece, names, self.name))
+            blocks.append(None if piece is None or _empty(piece) else _block(piece, names, self.name))
             names = names or (blocks[-1].names if blocks[-1] is not None else None)
-        assert names is not None
+        if names is None:
+            raise AnomalyError(f"The part {self.name!r} holds no finite value at all; leave it out.")
         width = len(names)
         values = [np.zeros((n, width), np.float32) if b is None else b.values
                   for b, n in zip(blocks, lengths, strict=True)]  # fmt: skip
@@ -287,7 +288,7 @@ class SeriesReader(Reader):
         out = []
         for piece, block, (start, end) in zip(seen.pieces, seen.data["blocks"], seen.bounds, strict=True):
             hole = mask[start:end]
-            out.append(piece if piece is None or not hole.any() else give_back(block, normal[start:end], hole))
+            out.append(piece if block is None or not hole.any() else give_back(block, normal[start:end], hole))
         return out
 
     def region(self, seen: Seen, steps: slice, maps: np.ndarray, share: float) -> Region:
@@ -468,6 +469,12 @@ def _bent(z: np.ndarray) -> np.ndarray:
     """Linear up to CLIP deviations, logarithmic beyond."""
     beyond = np.maximum(np.abs(z) - CLIP, 0)
     return np.where(np.abs(z) > CLIP, np.sign(z) * (CLIP + np.log1p(beyond)), z)
+
+
+def _empty(piece: Any) -> bool:
+    """Whether a series has steps but not one value: as good as absent."""
+    values = piece.to_numpy() if isinstance(piece, pd.DataFrame | pd.Series) else np.asarray(piece)
+    return values.size > 0 and values.dtype.kind == "f" and bool(np.isnan(values).all())
 
 
 def _block(piece: Any, names: Any, part: str) -> Any:

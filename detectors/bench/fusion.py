@@ -5,6 +5,7 @@ Knows arrays by part, one row a step, NaN where a part is missing; fits on norma
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -33,8 +34,10 @@ def robust_z(train: np.ndarray, test: np.ndarray) -> np.ndarray:
 def local_z(test: np.ndarray, spread: np.ndarray) -> np.ndarray:
     """|value - median of the LOCAL steps before| in deviations of the normals, at most 20."""
     out = np.zeros_like(test)
-    for step in range(1, len(test)):
-        out[step] = np.abs(test[step] - np.nanmedian(test[max(0, step - LOCAL) : step], axis=0)) / spread
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a feature that is missing throughout
+        for step in range(1, len(test)):
+            out[step] = np.abs(test[step] - np.nanmedian(test[max(0, step - LOCAL) : step], axis=0)) / spread
     return np.minimum(out, 20.0)
 
 
