@@ -29,13 +29,13 @@ def test_a_level_shift_is_a_constant_over_its_own_length() -> None:
     told = described(lambda x: x + 3)
     assert told["level_difference"] == pytest.approx(3, abs=0.1)
     assert told["level_fit"] > 95
-    assert told["rise_to_level"] < 0.1
+    assert told["slope_to_level"] < 0.1
     assert told["duration"] == pytest.approx(80, abs=6)
 
 
 def test_a_ramp_rises() -> None:
     told = described(lambda x: x + np.linspace(0, 4, len(x)))
-    assert told["rise"] == pytest.approx(2.9, abs=0.4)  # its faint beginning does not count
+    assert told["slope_gain"] == pytest.approx(2.9, abs=0.4)  # its faint beginning does not count
     assert told["level_and_trend"] > 95
 
 
@@ -138,9 +138,9 @@ def test_a_missing_thing_loses_edges() -> None:
 # --- tables ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_slipped_point_is_a_power_of_ten() -> None:
+def test_a_slipped_point_is_a_decimal_power() -> None:
     told = {name: value for name, (value, _) in describe_number(430.0, 42.0, (1.0, 900.0), 8.0).items()}
-    assert told["power_of_ten"] == 1
-    assert told["off_power_of_ten"] < 0.02
+    assert told["decimal_power"] == 1
+    assert told["decimal_misfit"] < 0.02
     assert told["beyond_range"] == 0
-    assert describe_number(None, 42.0, (1.0, 900.0), 8.0).keys() == {"seen_low", "seen_high", "given_sd"}
+    assert describe_number(None, 42.0, (1.0, 900.0), 8.0).keys() == {"seen_low", "seen_high", "given_departure"}

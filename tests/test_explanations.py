@@ -8,6 +8,7 @@ import pytest
 from conftest import TinySet
 
 from assistant import own_kinds
+from assistant.agent import Assistant
 from assistant.config import Config
 from assistant.evidence import Evidence
 from assistant.pipeline import Workspace, fit_model, run_detection
@@ -108,3 +109,25 @@ def test_a_kind_of_ones_own_is_made_from_findings_and_named_at_once(workspace: W
     assert values(call(workspace, "kind_of_finding", finding=some[1]), some[1])["kind"] == "sixfold amount"
     with pytest.raises(AnomalyError, match="one modality"):
         own_kinds.make_kind(workspace, "mixed", [some[0], worst(workspace, "R3")])
+
+
+TALK = {
+    "R1": ("which channel started it in {f}?", "when was {f}?"),
+    "R2": ("group the findings of R2", "list the broken relations of R2"),
+    "R3": ("is {f} a scratch?", "where is {f}?"),
+}
+
+
+@pytest.mark.parametrize("run", TALK)
+def test_the_narrator_tells_all_of_it_and_loses_no_sentence(workspace: Workspace, run: str) -> None:
+    name = worst(workspace, run)
+    assistant = Assistant(workspace, thread=f"talk {run}")
+    questions = ("what kind of anomaly is {f}?", "what differs in {f}?", "is the explanation of {f} right?",
+                 "what are the nearest normal samples of {f}?", *TALK[run])  # fmt: skip
+    tools = set()
+    for question in questions:
+        answer = assistant.ask(question.format(f=name))
+        assert (answer.removed, answer.notices) == ((), ()), (question, answer.text, answer.removed)
+        assert "[E" in answer.text, (question, answer.text)
+        tools |= {step.tool for step in answer.steps}
+    assert {"kind_of_finding", "what_differs", "test_explanation", "nearest_normals"} <= tools

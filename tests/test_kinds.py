@@ -9,7 +9,7 @@ import pytest
 from assistant.kinds import UNCLEAR, Bound, Kinds, leading_numbers, load_kinds, prototype, read_kinds
 from detectors.errors import AnomalyError
 
-SPIKE = {"duration": 2, "peak_sd": 6.0}
+SPIKE = {"duration": 2, "peak_departure": 6.0}
 
 
 def test_a_spike_is_named_and_the_same_numbers_lasting_long_are_not() -> None:
@@ -26,7 +26,7 @@ def test_nothing_measured_is_unclear() -> None:
 def test_two_kinds_that_fit_alike_are_less_sure_than_one() -> None:
     kinds = load_kinds()
     alone = kinds.judge("table", {"missing": 100.0})
-    both = kinds.judge("table", {"missing": 100.0, "beyond_range": 80.0, "off_power_of_ten": 0.4})
+    both = kinds.judge("table", {"missing": 100.0, "beyond_range": 80.0, "decimal_misfit": 0.4})
     assert alone.kind == "missing value"
     assert both.confidence < 0.6 < alone.confidence
 

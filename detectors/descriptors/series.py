@@ -86,14 +86,14 @@ def _levels(x: np.ndarray, e: np.ndarray, first: int, last: int, scale: float, u
         "observed_level": (float(x[first:last].mean()), unit),
         "expected_level": (float(e[first:last].mean()), unit),
         "level_difference": (float(gap.mean()), unit),
-        "rise": (float(rise), unit),
+        "slope_gain": (float(rise), unit),
         "peak_difference": (float(gap[np.abs(gap).argmax()]), unit),
-        "peak_sd": (float(np.abs(gap).max()) / scale, "sd"),
-        "level_sd": (float(np.abs(gap.mean())) / scale, "sd"),
+        "peak_departure": (float(np.abs(gap).max()) / scale, "sd"),
+        "level_departure": (float(np.abs(gap.mean())) / scale, "sd"),
         "level_fit": (100.0 * flat, "%"),
         "trend_fit": (100.0 * float(slope**2 * (t @ t)) / energy, "%"),
         "level_and_trend": (100.0 * (flat + float(slope**2 * (t @ t)) / energy), "%"),
-        "rise_to_level": (abs(rise) / max(abs(float(gap.mean())), 1e-9 * scale), ""),
+        "slope_to_level": (abs(rise) / max(abs(float(gap.mean())), 1e-9 * scale), ""),
     }
 
 

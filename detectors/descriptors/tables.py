@@ -12,11 +12,15 @@ Described = dict[str, tuple[float | int | str | None, str]]  # name -> (value, u
 
 
 def describe_number(
-    observed: float | None, expected: float | None, seen: tuple[float, float], given_sd: float
+    observed: float | None, expected: float | None, seen: tuple[float, float], given_departure: float
 ) -> Described:
-    """A number. seen: the lowest and highest of normal data; given_sd: how many standard deviations it lies from what
-    the other features let expect."""
-    found: Described = {"seen_low": (seen[0], ""), "seen_high": (seen[1], ""), "given_sd": (given_sd, "sd")}
+    """A number. seen: the lowest and highest of normal data; given_departure: how many standard deviations it lies
+    from what the other features let expect."""
+    found: Described = {
+        "seen_low": (seen[0], ""),
+        "seen_high": (seen[1], ""),
+        "given_departure": (given_departure, "sd"),
+    }
     if observed is None:
         return found
     span = max(seen[1] - seen[0], 1e-12)
@@ -25,13 +29,13 @@ def describe_number(
     if expected is None:
         return found
     found["value_difference"] = (observed - expected, "")
-    found["off_power_of_ten"] = (0.5, "")  # as far as can be, where there is no ratio
+    found["decimal_misfit"] = (0.5, "")  # as far as can be, where there is no ratio
     if observed * expected > 0:
         power = math.log10(observed / expected)
         found["value_ratio"] = (observed / expected, "")
-        found["power_of_ten"] = (round(power), "")
-        found["power_size"] = (abs(power), "")
-        found["off_power_of_ten"] = (abs(power - round(power)), "")
+        found["decimal_power"] = (round(power), "")
+        found["decimal_size"] = (abs(power), "")
+        found["decimal_misfit"] = (abs(power - round(power)), "")
     found["sign_changed"] = (100.0 if observed * expected < 0 and seen[0] >= 0 else 0.0, "%")
     return found
 

@@ -81,7 +81,7 @@ def differs(desk: Desk) -> None:
         desk.say("kind_unknown", evidence, name=name)
 
 
-_SAME = {"frequency": "period", "rhythm": "period", "variance": "roughness", "slope": "rise", "trend": "rise"}
+_SAME = {"frequency": "period", "rhythm": "period", "variance": "roughness", "trend": "slope"}
 
 
 def _asked(desk: Desk, fact: Fact) -> bool:

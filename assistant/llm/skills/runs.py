@@ -264,7 +264,7 @@ def _part_filter(desk: Desk) -> str | None:
 
 def _head(desk: Desk, evidence: Evidence, arguments: dict[str, Any], shown: int) -> None:
     order = _ORDERS[str(arguments.get("order", "p_value"))]
-    words = {"kind": "of the kind {}", "part": "involving {}", "position": "in the {}", "state": "marked as {}"}
+    words = {"kind": "whose kind is {}", "part": "involving {}", "position": "in the {}", "state": "marked as {}"}
     filters = [text.format(fold(str(arguments[key]))) for key, text in words.items() if key in arguments]
     if "max_p" in arguments:
         filters.append(f"with a p-value up to {arguments['max_p']:g}")
@@ -297,7 +297,7 @@ def _line(desk: Desk, evidence: Evidence, name: str, arguments: dict[str, Any]) 
         pieces.append(f"from {desk.pen.fact(start)}")
     of = view["kind"]
     if of is not None and "kind" not in arguments:
-        pieces.append(f"kind {desk.pen.fact(of)}")
+        pieces.append(desk.pen.fact(of))
     state = view["state"]
     if state is not None and state.value not in ("new", None):
         pieces.append(str(state.value))
