@@ -105,6 +105,8 @@ def test_a_detection_says_how_many_members_agree(fitted):
     assert found.stability.over == "members"
     assert found.stability.of == len(fitted.members)
     assert found.stability.agree == found.stability.of
+    (strict,) = fitted.detect(odd.iloc[[3]], alpha=0.01)  # alone in its batch: the bar is alpha, not its own p-value
+    assert strict.stability == found.stability
     assert found.to_dict()["stability"] == {"agree": 5, "of": 5, "over": "members"}
 
 
