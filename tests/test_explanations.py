@@ -113,7 +113,7 @@ def test_a_kind_of_ones_own_is_made_from_findings_and_named_at_once(workspace: W
 
 TALK = {
     "R1": ("which channel started it in {f}?", "when was {f}?"),
-    "R2": ("group the findings of R2", "list the broken relations of R2"),
+    "R2": ("group the findings of R2", "list the broken relations of R2", "what was flagged in R2?"),
     "R3": ("is {f} a scratch?", "where is {f}?"),
 }
 

@@ -34,11 +34,12 @@ def kind_problems(binder: Binder) -> list[str]:
     """What a sentence says about kinds that its facts do not hold."""
     scene, pool = binder.scene, binder.pool
     fields = {word for known in pool.known for word in known.words}
+    counted = {known.fact.subject.partition("/kind ")[2] for known in pool.known}  # "R1/kind scratch.findings = 3"
     found = []
     for match in _claims().finditer(scene.text):
         name = match["name"].lower()
         told = load_kinds().called(name)
-        if told is None or name in fields:
+        if told is None or name in fields or told in counted:
             continue
         about = _about(binder, match.start("name"))
         measured = [known for known in pool.texts if known.fact.field in FIELDS and (not about or known.bases & about)]
