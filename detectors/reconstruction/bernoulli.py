@@ -32,7 +32,8 @@ class Bernoulli(NetworkMethod):
     small code errs by itself, more in some places than in others.
     The mean of q is taken whole; the paper's code loses half of it to a line break.
     Settings: bits (a patch), start (step of 1000), num_inference_steps, code_steps (training steps of the code), and
-    those of a network. Calls a sample: num_inference_steps.
+    those of a network. Calls a sample: num_inference_steps. Measured (transistor in pixel space, width 48, depth 2,
+    seed 0): image AUROC .699, pixel AUROC .677, AUPRO .385 (`default`: .885, .916, .765).
     """
 
     name = "bernoulli"

@@ -27,7 +27,8 @@ class Deviation(NetworkMethod):
     pretrained VAE and multiplies the deviations of picture and latent; here there is one space, of features or of
     pixels, and so one deviation.
     Settings: reverse_steps (from step `reverse_steps` of 10 down to 0), and those of a network.
-    Calls a sample: reverse_steps.
+    Calls a sample: reverse_steps. Measured (seed 0): transistor in pixel space, width 48, depth 2: image AUROC .730,
+    pixel AUROC .797, AUPRO .487 (`default`: .885, .916, .765); tables Ionosphere and WDBC: AUROC .953 and .977.
     """
 
     name = "deviation"

@@ -29,7 +29,9 @@ class Latent(DenoisingMethod):
     Map: |x - D(z_inpainted)|^2 in the mask, outside it `faint` times the one-step residual, since a map of zeros ranks
     nothing (our choice); both z-scored by the residuals of held-out normals.
     Settings: share (components kept, of a patch's numbers), components (most kept), times, quantile, faint, and those
-    of a denoiser. Calls a sample: len(times), and 16 of the inpainting.
+    of a denoiser. Calls a sample: len(times), and 16 of the inpainting. Measured (transistor in pixel space, width 48,
+    depth 2, seed 0): image AUROC .753, pixel AUROC .791, AUPRO .459 (`default`: .885, .916, .765). On a
+    small set of multimodal rows it named the guilty part in half the cases, so it is not offered for them.
     """
 
     name = "latent"

