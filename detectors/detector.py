@@ -27,7 +27,7 @@ from detectors.method import Method
 from detectors.modalities.base import Event, Items
 from detectors.presence import FEWEST, Gauge, Reserve
 from detectors.registry import method_class, modality_class
-from detectors.rejection import without_oddest
+from detectors.rejection import least_odd, without_oddest
 from detectors.selftest import SelfTest, self_test
 from detectors.stability import Stability, agreement, copies
 from detectors.training import Progress, Run, silent
@@ -119,10 +119,8 @@ class Detector:
         self.modality.fit(items, fit_rows, run.part(0.0, 0.2, "modality"))
         if contamination:
             reference = torch.cat(list(self._encoded(items, fit_rows)))
-            fit_rows, held_rows = (
-                without_oddest(self.modality.space, reference, self._encoded(items, rows), rows, contamination)
-                for rows in (fit_rows, held_rows)
-            )
+            batches = self._encoded(items, fit_rows)
+            fit_rows = without_oddest(self.modality.space, reference, batches, fit_rows, contamination)
         x = torch.cat(list(self._encoded(items, fit_rows)))
         data_hash = self._data_hash(x)
         if run.checkpoint is not None:  # a checkpoint serves the same data, settings and seed only
@@ -135,6 +133,9 @@ class Detector:
             known = self.modality.open(anomalies)
             method.contrast(torch.cat(list(self._encoded(known, range(len(known))))), x)
         self.method = method
+        if contamination:
+            held = torch.cat(list(self._encoded(items, held_rows)))
+            held_rows = least_odd(method, held, held_rows, contamination)
         tested = self._calibrate(items, held_rows, run.part(0.9, 1.0), test=test)
         self.record = {
             "n_samples": items.n_samples,

@@ -83,7 +83,7 @@ def self_test(method: Method, x: Tensor, alpha: float = 0.05, seed: int = 0, bat
     generator = torch.Generator().manual_seed(seed)
     cells = max(1, x[0].numel() // x.shape[1])
     x = x[:: max(1, -(-len(x) // max(24, min(MOST, CELLS // cells))))]
-    normal = _items(method, x.split(batch))
+    normal = item_scores(method, x.split(batch))
     bar = float(torch.quantile(normal, 1 - alpha))
     found = []
     for kind in kinds_of(x.shape[1:]):
@@ -92,7 +92,7 @@ def self_test(method: Method, x: Tensor, alpha: float = 0.05, seed: int = 0, bat
         if not own.any():
             continue
         odd, clean = planted.x[own], x[own]
-        scores = _items(method, odd.split(batch))
+        scores = item_scores(method, odd.split(batch))
         found.append(
             KindResult(
                 kind,
@@ -105,8 +105,8 @@ def self_test(method: Method, x: Tensor, alpha: float = 0.05, seed: int = 0, bat
     return SelfTest(alpha, tuple(found))
 
 
-def _items(method: Method, batches: Iterable[Tensor]) -> Tensor:
-    """One score an item (n,), from its map."""
+def item_scores(method: Method, batches: Iterable[Tensor]) -> Tensor:
+    """One score an item (n,), from its map: rows their sum, others the mean of their highest places."""
     return torch.cat([_reduced(method.maps(part).float().cpu()) for part in batches])
 
 
