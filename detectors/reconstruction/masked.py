@@ -32,6 +32,8 @@ class Masked(DenoisingMethod):
     Settings: form, patch (cells), start (step of 1000: how well a part is hidden), a network's usual ones.
     Calls a sample: 8 (patch), 4 (band). Choose "patch" where a part is judged by its surroundings: nothing of it is
     seen, so nothing odd can be copied; "band" where texture or sharpness is what breaks.
+    Measured (transistor in plain pixels): .746 / .704 / .453 (patch), .704 / .761 / .396 (band): the weakest here, and
+    behind `harmonised` on the same pixels (.858 / .911 / .675).
     """
 
     name = "masked"
