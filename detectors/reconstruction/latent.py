@@ -30,12 +30,13 @@ class Latent(DenoisingMethod):
     nothing (our choice); both z-scored by the residuals of held-out normals.
     Settings: share (components kept, of a patch's numbers), components (most kept), times, quantile, faint, and those
     of a denoiser. Calls a sample: len(times), and 16 of the inpainting. Measured (transistor in pixel space, width 48,
-    depth 2, seed 0): image AUROC .753, pixel AUROC .791, AUPRO .459 (`default`: .885, .916, .765). On a
-    small set of multimodal rows it named the guilty part in half the cases, so it is not offered for them.
+    depth 2, seed 0): image AUROC .753, pixel AUROC .791, AUPRO .459 (`default`: .885, .916, .765). On small
+    sets it named the guilty part of multimodal rows in half the cases and flagged no frame of a clip, so it is not
+    offered for these.
     """
 
     name = "latent"
-    modalities = ("image", "series", "table", "video")
+    modalities = ("image", "series", "table")
     defaults = {"share": 0.5, "components": 96, "times": (300, 500), "quantile": 0.98, "faint": 0.1}
 
     code: PrincipalCode
