@@ -16,7 +16,7 @@ from detectors.errors import AnomalyError
 if TYPE_CHECKING:
     from assistant.evals.table import Job
 
-SUITES = ("generated", "real")
+SUITES = ("generated", "real", "conversations", "adversarial")
 CASES = Path(__file__).resolve().parents[2] / "tests" / "evals"
 
 
