@@ -28,6 +28,7 @@ class Imputation(DenoisingMethod):
     Settings: steps (of 1000, from noisy to clean), judged (how many of the last steps count: an imputation must settle
     first), gratings, block. Calls a sample: 2 x gratings x steps (0 in closed
     form). Choose it to ask "does this piece follow from what is around it?": a fault cannot help to rebuild itself.
+    Measured in closed form (mean VUS-PR): NAB .323, SKAB .852; `multi_start` in closed form has .336 and .873.
     """
 
     name = "imputation"
