@@ -33,7 +33,7 @@ class OdeLikelihood(DenoisingMethod):
     Map: the place's nats (of what is seen now in a clip) set against held-out normals. `bits` gives bits a dimension.
     Settings: steps, sigma_min (s_0), divergence, typicality and those of a denoiser.
     Calls a sample: 4 x steps, half of them with a backward pass (0 with denoiser "gaussian").
-    Measured on one table (Ionosphere, seed 0): AUROC .966 with 24 calls; `multi_start` .979 with 5.
+    Measured on 5 small ADBench tables (seed 0), mean AUROC: .941 with 24 calls; `multi_start` .931 with 5, 5-NN .922.
     Choose it where a density in nats is asked for.
     """
 
