@@ -23,7 +23,7 @@ class FrameConditioned(Method):
     network learns x0 of the present given both. Scoring noises the present to step `start`, `draws` times with fixed
     noises, and takes each back in one call; a cell's error is the smallest over the draws (MoCoDAD's best of k: a
     future that was possible is forgiven), d = min_k |x - x0_k|^2, in the spread of held-out normals. Map: z of d;
-    score: its reduction. Deterministic. (The papers run whole chains of 10 to 50 calls; one call did for us.)
+    score: its reduction. Deterministic. (The papers run whole chains of 10 to 50 calls; here a draw is one call.)
     Settings: start (step of 1000), draws, width, depth, train_steps, batch_size. Calls a sample: draws (4).
     Choose it for clips in which what is odd is how things go on, rather than how they look.
     """
