@@ -58,9 +58,7 @@ RECIPES: dict[str, tuple[Member, ...]] = {
     ),
     "multimodal": (
         Member("mixture", "smoothed_density"),
-        Member("gaussian", "multi_start", 0.5, {"denoiser": "gaussian"}),
         Member("neighbours", "diffusion_time", 0.25),
-        Member("parts", "part_conditioned", 0.25, {"form": "gaussian"}),
     ),
 }
 
