@@ -100,9 +100,8 @@ def make_evidence(rng: random.Random, pictures: list[Picture], events: list[Even
         Fact("R2", "flagged_share", 1.25, "%"),
         Fact("R2", "alpha", 0.01),
     ]
-    rows = [
-        f for one in (*pictures, *events) for f in (Fact(one.id, "p_value", one.p), Fact(one.id, "score", one.score))
-    ]
+    found: list[Picture | Event] = [*pictures, *events]
+    rows = [f for one in found for f in (Fact(one.id, "p_value", one.p), Fact(one.id, "score", one.score))]
     names = [Fact(one.id, "sample", one.sample) for one in pictures]
     listed = Evidence("E6", "list_findings", {"limit": 4}, "ok", head + names + rows)
     what_if = Evidence(

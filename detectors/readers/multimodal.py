@@ -177,7 +177,8 @@ def align(
     if len(set(lengths.values())) == 1:
         return dict(parts), None
     starts = [start for start in map(_start, parts.values()) if start is not None]
-    clocks = {part: _clock(part, parts[part], rates, min(starts, default=None), lengths) for part in parts}
+    first = min(starts) if starts else None
+    clocks = {part: _clock(part, parts[part], rates, first, lengths) for part in parts}
     steps = {part: float(np.median(np.diff(c))) if len(c) > 1 else 0.0 for part, c in clocks.items()}
     slowest = max(steps, key=lambda part: steps[part])
     ticks, step = clocks[slowest], steps[slowest]
