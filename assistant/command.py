@@ -1,6 +1,7 @@
 """What all commands share: their options, settings, the store, waiting while a page is served, and exit codes.
 
-Exit codes: 0 done, 1 our fault, 2 bad input, 3 a report no longer holds, 130 stopped. Knows options and errors; not what a command does.
+Exit codes: 0 done, 1 our fault, 2 bad input, 3 a report no longer holds, 130 stopped. Knows
+options and errors; not what a command does.
 """
 
 from __future__ import annotations
