@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from assistant.keeping import keep_json, load_json
-from assistant.specimens import Judgement, Specimen
+from assistant.specimen import Judgement, Specimen
 
 FILE = "test.json"
 ELSEWHERE = 8  # places of equal size that are tried

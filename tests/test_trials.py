@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from assistant.specimens import Judgement
+from assistant.specimen import Judgement
 from assistant.trials import ELSEWHERE, places_elsewhere, trial_facts, trial_of, verdict
 
 

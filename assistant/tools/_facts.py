@@ -8,7 +8,7 @@ from typing import Any
 from assistant.evidence import Fact
 from assistant.modalities import kind
 from assistant.records import Finding, Run, Sample
-from assistant.specimens import Judgement
+from assistant.specimen import Judgement
 
 PARTS_TOLD = 8  # parts beyond these carry next to nothing
 REGIONS_TOLD = 12
