@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,11 +26,12 @@ FORMS = {
     "score_matching": ["single", "multiscale", "denoising"],
 }
 CASES = [
-    pytest.param(modality, name, form, id="-".join(filter(None, (modality, name, form))))
+    pytest.param(modality, name, form, id=(key := "-".join(filter(None, (modality, name, form)))),
+                 marks=pytest.mark.xdist_group(key))  # one worker fits a cell, once
     for modality in KINDS
     for name in list_methods(modality)
     for form in FORMS.get(name, [None])
-]
+]  # fmt: skip
 
 
 def settings(modality: str, name: str, form: str | None) -> dict[str, Any]:
@@ -115,14 +118,47 @@ def test_the_normal_version_is_equal_outside_and_less_odd(case, modality):
 
 
 @pytest.mark.parametrize(("modality", "name", "form"), CASES)
-def test_saved_and_loaded_it_scores_the_same(case, tmp_path):
+def test_saved_and_loaded_it_scores_the_same_here_and_elsewhere(case, modality, elsewhere, tmp_path):
     detector, data = case
     detector.save(tmp_path / "model")
     again = load_detector(tmp_path / "model", device="cpu")
-    assert np.array_equal(again.decision_function(data.test), detector.decision_function(data.test))
+    scores = detector.decision_function(data.test)
+    assert np.array_equal(again.decision_function(data.test), scores)
     assert np.array_equal(again.p_value(data.test), detector.p_value(data.test))
     assert again.info()["method"] == detector.info()["method"]
     assert not [f for f in (tmp_path / "model").iterdir() if f.suffix not in {".json", ".safetensors"}]
+    KINDS[modality].keep(data.test, tmp_path / "samples")
+    assert np.allclose(elsewhere(tmp_path / "model", tmp_path / "samples"), scores, rtol=1e-4, atol=1e-5)
+
+
+@pytest.fixture(scope="session")
+def elsewhere() -> Iterator[Callable[[Path, Path], list[float]]]:
+    """The scores that another process gives with a saved model; it is started once, since starting costs seconds."""
+    code = (
+        "import json, sys\nfrom pathlib import Path\nimport numpy as np\nimport pandas as pd\n"
+        f"from detectors import load_detector\n{READ}"
+        "for line in sys.stdin:\n"
+        "    model, samples = json.loads(line)\n"
+        "    scores = load_detector(model, device='cpu').decision_function(read(Path(samples)))\n"
+        "    print(json.dumps(scores.tolist()), flush=True)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parent,
+    )
+
+    def scores(model: Path, samples: Path) -> list[float]:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(json.dumps([str(model), str(samples)]) + "\n")
+        process.stdin.flush()
+        return json.loads(process.stdout.readline())
+
+    yield scores
+    process.communicate()
 
 
 @pytest.mark.parametrize(("modality", "name", "form"), [c for c in CASES if c.values[1] in ("default", "partial")])
@@ -146,32 +182,6 @@ def test_members_of_the_default_score_alone(request, modality):
         assert np.isfinite(detector.decision_function(data.test, member=member)).all()
     with pytest.raises(AnomalyError, match=detector.members[0]):
         detector.decision_function(data.test, member="nobody")
-
-
-def test_a_fresh_process_scores_the_same(request, tmp_path):
-    """Every method on every modality, in one process: starting one costs seconds."""
-    told = {}
-    for case in CASES:
-        modality, name, form = case.values
-        data = request.getfixturevalue(KINDS[modality].data)
-        detector = fitted(modality, name, form, data)
-        detector.save(tmp_path / case.id)
-        told[case.id] = detector.decision_function(data.test)
-        KINDS[modality].keep(data.test, tmp_path / f"{case.id}.samples")
-    code = (
-        "import json, sys\nfrom pathlib import Path\nimport numpy as np\nimport pandas as pd\n"
-        f"from detectors import load_detector\n{READ}"
-        "out = {}\n"
-        "for file in sorted(Path(sys.argv[1]).glob('*.samples')):\n"
-        "    detector = load_detector(file.with_suffix(''), device='cpu')\n"
-        "    out[file.stem] = detector.decision_function(read(file)).tolist()\n"
-        "print(json.dumps(out))"
-    )
-    out = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
-    again = json.loads(out.stdout.splitlines()[-1])
-    assert set(again) == set(told)
-    for case, scores in told.items():
-        assert np.allclose(again[case], scores, rtol=1e-4, atol=1e-5), case
 
 
 @cache
