@@ -52,7 +52,7 @@ ROLES = {  # axis -> role -> words of fields that have it
 _ROLE_WORDS = frozenset(word for roles in ROLES.values() for words in roles.values() for word in words)
 _ID = re.compile(r"\b[RFI]\d+\b")
 _SAMPLE = re.compile(r"(sample .+?)(?:/((?:region|interval|channel|feature|part)\b.*))?")
-_KIND = re.compile(r"(region|interval|channel|feature|part|column|member|sensor|position) (.+)")
+_KIND = re.compile(r"(region|interval|channel|feature|part|column|member|sensor|position|kind) (.+)")
 NAMES_FINDING = {"sample", "name", "finding"}
 
 

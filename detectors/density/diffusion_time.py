@@ -49,6 +49,10 @@ class DiffusionTime(Method):
         super().__init__(space, **settings)
         if self.settings["form"] not in FORMS:
             raise AnomalyError(f"form={self.settings['form']!r} is unknown; known: {', '.join(FORMS)}.")
+        if self.settings["form"] == "inverse_gamma" and space.modality == "video":
+            raise AnomalyError(
+                "form='inverse_gamma' does not tell mended frames from odd ones; take another for clips."
+            )
 
     @property
     def calls(self) -> int:

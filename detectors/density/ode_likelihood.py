@@ -38,6 +38,7 @@ class OdeLikelihood(DenoisingMethod):
     """
 
     name = "ode_likelihood"
+    modalities = ("image", "series", "table", "multimodal")  # clips: flagged nothing of what was planted
     defaults = {"denoiser": "corrected", "steps": 6, "sigma_min": 0.1, "divergence": "hutchinson", "typicality": False}
     defaults_for = {"image": {"steps": 4}, "video": {"steps": 4}}  # a picture has many numbers to average over
     sigma_max = 30.0

@@ -26,6 +26,7 @@ class Distilled(DenoisingMethod):
     """
 
     name = "distilled"
+    modalities = ("image", "series", "table", "multimodal")  # clips: mended frames scored no lower
     defaults = {"denoiser": "distilled", "start": 250, "noise": "gaussian", "repeats": 2}
 
     def __init__(self, space: Space, **settings: Any) -> None:
