@@ -51,7 +51,7 @@ class DiffusionTime(Method):
             raise AnomalyError(f"form={self.settings['form']!r} is unknown; known: {', '.join(FORMS)}.")
         if self.settings["form"] == "inverse_gamma" and space.modality == "video":
             raise AnomalyError(
-                "form='inverse_gamma' does not tell mended frames from odd ones; take another for clips."
+                "form='inverse_gamma' does not tell odd frames from mended ones; take another."
             )
 
     @property
