@@ -86,6 +86,9 @@ def head(finding: Finding, run: Run) -> str:
         (named, place(finding), ""),
         ("run", f"{run.id} · {run_title(run)}", f"{run.source}, {run.method}, detected {when(finding.created)}"),
     ]
+    if finding.kind:
+        sure = f"confidence {100 * (finding.kind_confidence or 0.0):.0f} %, from what was measured at the place"
+        facts.insert(3, ("kind", finding.kind, sure))
     if finding.incident:
         facts.append(("incident", finding.incident, ""))
     if finding.note:
