@@ -158,7 +158,11 @@ def _draw_row(axis: Any, view: SeriesView, row: int, shown: int) -> None:
             axis.axhline(view.threshold, color=FLAGGED, linewidth=0.9, linestyle=":")
     for start, end, _ in view.intervals:
         axis.axvspan(view.x[start], view.x[min(end, len(view.x)) - 1], color=FLAGGED, alpha=0.15, linewidth=0)
-    # Names come from data: a dollar sign must not start a formula.
+    dress(axis, title)
+
+
+def dress(axis: Any, title: str) -> None:
+    """How every axis looks. Names come from data: a dollar sign in a title must not start a formula."""
     axis.set_title(title.replace("$", r"\$"), loc="left", fontsize=8, pad=3, color="#2b2f36")
     axis.tick_params(labelsize=7, colors="#5c626b", length=2.5)
     axis.grid(True, color="#e7e9ec", linewidth=0.6)

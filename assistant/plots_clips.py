@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from assistant.plots import FLAGGED, SCORE
+from assistant.plots import FLAGGED, SCORE, dress
 
 if TYPE_CHECKING:
     from assistant.clips import Excerpt
@@ -60,13 +60,7 @@ def _draw_scores(axis: Any, excerpt: Excerpt, threshold: float | None) -> None:
     axis.axvline(excerpt.peak, color=FLAGGED, linewidth=1.0)
     if threshold is not None:
         axis.axhline(threshold, color=FLAGGED, linewidth=0.9, linestyle=":")
-    axis.set_title(_title(threshold), loc="left", fontsize=8, pad=3, color="#2b2f36")
-    axis.tick_params(labelsize=7, colors="#5c626b", length=2.5)
-    axis.grid(True, color="#e7e9ec", linewidth=0.6)
-    axis.set_axisbelow(True)
-    axis.margins(x=0.005)
-    for side in ("top", "right"):
-        axis.spines[side].set_visible(False)
+    dress(axis, _title(threshold))
 
 
 def _title(threshold: float | None) -> str:

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from detectors.denoiser import denoiser_settings
 from detectors.diffusion import Diffusion
-from detectors.method import Method, Space, merge_settings
+from detectors.method import Space, merge_settings
 from detectors.networks import build_network
+from detectors.scaling import ZScored
 from detectors.training import Objective, Run, autocast, train
 
 NETWORK_SETTINGS = ("width", "depth", "train_steps", "batch_size", "lr")
@@ -27,7 +28,7 @@ def network_settings(modality: str) -> dict[str, Any]:
     return {name: known[name] for name in NETWORK_SETTINGS}
 
 
-class NetworkMethod(Method):
+class NetworkMethod(ZScored):
     """One network from an item (and more channels, if it is told more) to what the method asks of it."""
 
     network: nn.Module

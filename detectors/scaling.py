@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from detectors.method import Learned, Space
+from detectors.method import Learned, Method, Space
 
 
 def normal_scale(maps: Tensor, space: Space) -> tuple[Tensor, Tensor]:
@@ -49,6 +50,24 @@ class NormalScale(Learned):
     def share(self, maps: Tensor, deviations: float) -> Tensor:
         """Maps as a share of the level that lies `deviations` above the normals' mean."""
         return maps / (self.mean + deviations * self.std).clamp_min(1e-8)
+
+
+class ZScored(Method):
+    """A method whose map is its evidence, told in terms of held-out normals."""
+
+    def __init__(self, space: Space, **settings: Any) -> None:
+        super().__init__(space, **settings)
+        self.scale = NormalScale()
+
+    def evidence(self, x: Tensor) -> Tensor:
+        """Evidence against normality before it is set against normals': (n, channel or 1, *position)."""
+        raise NotImplementedError(f"{type(self).__name__}.evidence")
+
+    def calibrate(self, x: Tensor) -> None:
+        self.scale.see(self.evidence(x), self.space)
+
+    def maps(self, x: Tensor) -> Tensor:
+        return self.scale.z(self.evidence(x))
 
 
 def _smooth(maps: Tensor) -> Tensor:

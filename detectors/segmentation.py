@@ -13,17 +13,15 @@ from torch import Tensor, nn
 from detectors.denoiser import DenoisingMethod
 from detectors.diffusion import Diffusion
 from detectors.networks.segmenter import Segmenter, mask_evidence, mask_loss
-from detectors.scaling import normal_scale
+from detectors.scaling import ZScored
 from detectors.synthetic import plant_half
 from detectors.training import Run, autocast, train
 
 
-class SegmentingMethod(DenoisingMethod):
+class SegmentingMethod(DenoisingMethod, ZScored):
     """Denoiser, then segmenter: the map is -log P(normal) at each place, z-scored by held-out normals."""
 
     segmenter: Segmenter
-    level: Tensor
-    spread: Tensor
 
     def build(self) -> None:
         super().build()
@@ -67,14 +65,7 @@ class SegmentingMethod(DenoisingMethod):
             message="learning to see synthetic defects",
         )
 
-    def calibrate(self, x: Tensor) -> None:
-        level, spread = normal_scale(self._evidence(x), self.space)
-        self.learn(level=level, spread=spread)
-
-    def maps(self, x: Tensor) -> Tensor:
-        return (self._evidence(x) - self.level) / self.spread
-
-    def _evidence(self, x: Tensor) -> Tensor:
+    def evidence(self, x: Tensor) -> Tensor:
         noise = torch.randn((1, *x.shape[1:]), generator=torch.Generator().manual_seed(0)).to(x.device)
         normal = self.restored(x, noise)  # one noise for all: an item is as in its batch
         with torch.inference_mode(), autocast(x.device, x.ndim == 4):

@@ -50,9 +50,7 @@ class DiffusionTime(Method):
         if self.settings["form"] not in FORMS:
             raise AnomalyError(f"form={self.settings['form']!r} is unknown; known: {', '.join(FORMS)}.")
         if self.settings["form"] == "inverse_gamma" and space.modality == "video":
-            raise AnomalyError(
-                "form='inverse_gamma' does not tell odd frames from mended ones; take another."
-            )
+            raise AnomalyError("form='inverse_gamma' does not tell odd frames from mended ones; take another.")
 
     @property
     def calls(self) -> int:

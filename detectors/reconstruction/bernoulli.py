@@ -14,7 +14,6 @@ from detectors.errors import AnomalyError
 from detectors.method import Space
 from detectors.networks.codes import BinaryCode
 from detectors.restoring import NetworkMethod, by_place
-from detectors.scaling import normal_scale
 from detectors.training import Run, train
 
 STEPS = 1000
@@ -40,8 +39,6 @@ class Bernoulli(NetworkMethod):
     defaults = {"bits": 64, "start": 400, "num_inference_steps": 5, "code_steps": None}
 
     code: BinaryCode
-    level: Tensor
-    spread: Tensor
 
     def __init__(self, space: Space, **settings: Any) -> None:
         super().__init__(space, **settings)
@@ -80,10 +77,6 @@ class Bernoulli(NetworkMethod):
             return F.binary_cross_entropy_with_logits(logits, flipped.float(), reduction="none").flatten(1).mean(1)
 
         self.teach(self._bits(x), run.part(0.4, 1.0, "flips"), flips, STEPS, "learning which bits are flipped")
-
-    def calibrate(self, x: Tensor) -> None:
-        level, spread = normal_scale(self._changes(x), self.space)
-        self.learn(level=level, spread=spread)
 
     @torch.inference_mode()
     def _bits(self, x: Tensor) -> Tensor:
@@ -135,13 +128,10 @@ class Bernoulli(NetworkMethod):
         return torch.where(drawn < up / (up + down), 1.0, -1.0)
 
     @torch.inference_mode()
-    def _changes(self, x: Tensor) -> Tensor:
+    def evidence(self, x: Tensor) -> Tensor:
         bits = self._bits(x)
         change = (x - self.code.decode(self.cleared(bits))).square()
         return by_place(change, self.space)
-
-    def maps(self, x: Tensor) -> Tensor:
-        return (self._changes(x) - self.level) / self.spread
 
     @torch.inference_mode()
     def normal(self, x: Tensor, where: Tensor, seed: int = 0) -> Tensor:

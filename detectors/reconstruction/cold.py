@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from detectors.errors import AnomalyError
 from detectors.method import Space
 from detectors.restoring import NetworkMethod, by_place, refill
-from detectors.scaling import normal_scale
 from detectors.synthetic import plant_half
 from detectors.training import Run
 
@@ -31,8 +30,6 @@ class Cold(NetworkMethod):
 
     name = "cold"
     defaults = {"times": (30, 60, 90)}
-    level: Tensor
-    spread: Tensor
 
     def __init__(self, space: Space, **settings: Any) -> None:
         super().__init__(space, **settings)
@@ -60,14 +57,7 @@ class Cold(NetworkMethod):
         """x0(x, t) in one call."""
         return x + self.ask(x, (t + 1) / STEPS)
 
-    def calibrate(self, x: Tensor) -> None:
-        level, spread = normal_scale(self._changes(x), self.space)
-        self.learn(level=level, spread=spread)
-
-    def maps(self, x: Tensor) -> Tensor:
-        return (self._changes(x) - self.level) / self.spread
-
-    def _changes(self, x: Tensor) -> Tensor:
+    def evidence(self, x: Tensor) -> Tensor:
         change = torch.stack([(x - self.restored(x, int(t))).abs() for t in self.settings["times"]]).mean(0)
         return by_place(change, self.space)
 

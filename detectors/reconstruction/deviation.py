@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from detectors.errors import AnomalyError
 from detectors.method import Space
 from detectors.restoring import NetworkMethod, by_place, refill
-from detectors.scaling import normal_scale
 from detectors.training import Run
 
 STEPS = 10
@@ -33,8 +32,6 @@ class Deviation(NetworkMethod):
 
     name = "deviation"
     defaults = {"reverse_steps": 5}
-    level: Tensor
-    spread: Tensor
 
     def __init__(self, space: Space, **settings: Any) -> None:
         super().__init__(space, **settings)
@@ -88,14 +85,7 @@ class Deviation(NetworkMethod):
             x = x - (levels[step] - levels[step - 1]) * self.ask(x, step / STEPS)
         return x
 
-    def calibrate(self, x: Tensor) -> None:
-        level, spread = normal_scale(self._changes(x), self.space)
-        self.learn(level=level, spread=spread)
-
-    def maps(self, x: Tensor) -> Tensor:
-        return (self._changes(x) - self.level) / self.spread
-
-    def _changes(self, x: Tensor) -> Tensor:
+    def evidence(self, x: Tensor) -> Tensor:
         change = (x - self.corrected(x)).abs()
         return by_place(change, self.space)
 

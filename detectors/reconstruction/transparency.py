@@ -12,7 +12,6 @@ from detectors.errors import AnomalyError
 from detectors.method import Space
 from detectors.networks.segmenter import mask_evidence, mask_loss
 from detectors.restoring import NetworkMethod
-from detectors.scaling import normal_scale
 from detectors.synthetic import plant
 from detectors.training import Run
 
@@ -37,8 +36,6 @@ class Transparency(NetworkMethod):
     name = "transparency"
     modalities = ("image", "series")
     defaults = {"num_inference_steps": 5}
-    level: Tensor
-    spread: Tensor
 
     def __init__(self, space: Space, **settings: Any) -> None:
         super().__init__(space, **settings)
@@ -97,19 +94,12 @@ class Transparency(NetworkMethod):
             x_t = x_t - (step / now) * mask * appearance + step * mask * x0
         return x_t, total / count
 
-    def _evidence(self, x: Tensor) -> Tensor:
+    def evidence(self, x: Tensor) -> Tensor:
         cleared, evidence = self.cleared(x)
         change = (x - cleared).square()
         if self.pictures:
             change = change.mean(1, keepdim=True)
         return 0.95 * self._smooth(evidence) + 0.05 * self._smooth(change)
-
-    def calibrate(self, x: Tensor) -> None:
-        level, spread = normal_scale(self._evidence(x), self.space)
-        self.learn(level=level, spread=spread)
-
-    def maps(self, x: Tensor) -> Tensor:
-        return (self._evidence(x) - self.level) / self.spread
 
     def _smooth(self, maps: Tensor) -> Tensor:
         if self.pictures:
