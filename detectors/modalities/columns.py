@@ -18,7 +18,6 @@ KNOTS = 512  # most points of a number's curve from values to normal scores
 MAX_LEVELS = 40  # categories with a dimension of their own; rarer ones share one
 UNSEEN = 3.0  # how far out a level lies that the fit never saw, in standard deviations
 WORD = 8.0  # how far out a word lies where a number belongs
-GAP = 4.0  # how far out a missing cell lies where the fit saw none missing
 LEARNED_GAPS = 0.05  # least share of missing cells at fit from which missing can be evidence; a rarer gap is chance
 LEVEL_FLOOR = 0.2  # least deviation of an indicator: a rare level is odd, not infinitely odd
 DIAL = 2.0  # radius of the day's circle: hours that work shifts keep apart stay apart under noise
@@ -103,8 +102,8 @@ class Column:
             block = self._clock(values)
         else:
             block = self._indicators(values)
-        block[~known] = 0.0 if self.gaps else GAP
-        sure = np.repeat((known | (self.gaps == 0))[:, None], block.shape[1], 1)
+        block[~known] = 0.0
+        sure = np.repeat(known[:, None], block.shape[1], 1)
         if self.width > self.value_width:
             deviation = max(np.sqrt(self.gaps * (1 - self.gaps)), LEVEL_FLOOR)
             block = np.column_stack([block, (~known - self.gaps) / deviation])
