@@ -204,7 +204,13 @@ def test_help_and_version_answer_at_once(capsys):
 
 def test_a_served_page_is_stopped_with_control_c(tmp_path):
     code = "from assistant.command import wait_at; wait_at('http://x', False)"
-    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, env={**os.environ})
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs are born deaf to it
+    )
     assert "Ctrl-C stops it" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=20)[1] == "Stopped.\n"
