@@ -62,10 +62,6 @@ class Reading:
         """Whether the sentence is put as a question rather than as a statement or an order."""
         return self.text.rstrip().endswith("?") or bool(self.words and self.words[0] in _lexicon().openers)
 
-    def score_of(self, intent: str) -> float:
-        """How near one intent is."""
-        return dict(self.scores).get(intent, 0.0)
-
     def best(self, *intents: str) -> str:
         """The nearest of some intents."""
         return next(name for name, _ in self.scores if name in intents)
