@@ -27,6 +27,7 @@ from langgraph.errors import GraphRecursionError
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
 
 from assistant import prompts
+from assistant.conversations import open_threads
 from assistant.evidence import Answer, Evidence, Step, is_evidence
 from assistant.llm import NARRATOR, get_model, without_secrets
 from assistant.llm.guard import Checking, Desk, Steady, Turn, UnusableError, tidy, tool_errors
@@ -106,7 +107,7 @@ class Assistant:
         self.model = llm if isinstance(llm, BaseChatModel) else get_model(llm, workspace.config)
         self.label = llm if isinstance(llm, str) else str(getattr(llm, "model_name", llm._llm_type))
         self._tools = list(tools) if tools is not None else _all_tools(workspace, thread)
-        self._connection = _open_threads(Path(workspace.store.root))
+        self._connection = open_threads(Path(workspace.store.root))
         self._saver = SqliteSaver(self._connection)
         self._verifier = Verifier()
         self._evidence: dict[str, Evidence] = {}
@@ -144,6 +145,39 @@ class Assistant:
         state = self._graph(self.label, self.model).get_state(self._config)
         return tidy(state.values.get("messages", []), KEPT_TURNS)
 
+    def take_back(self, question: str) -> bool:
+        """Forget the last question and its answer, where that is `question`; what tools changed stays changed.
+
+        Raises:
+            AnomalyError: the thread is busy, or the store cannot be written.
+        """
+        if not self._lock.acquire(timeout=self.workspace.config.timeout):
+            raise AnomalyError(f"The conversation {self.thread!r} is still busy with the question before.")
+        try:
+            if not self.workspace.store.remove_answer(self.thread, question):
+                return False
+            history = self.history()
+            asked = [i for i, message in enumerate(history) if isinstance(message, HumanMessage)]
+            if asked and history[asked[-1]].text.startswith(question):
+                self._keep(history[: asked[-1]])
+            return True
+        finally:
+            self._lock.release()
+
+    def forget(self) -> None:
+        """Forget the whole conversation; the evidence stays, since reports may cite it."""
+        self.workspace.store.remove_thread(self.thread)
+        self._saver.delete_thread(self.thread)
+
+    def _keep(self, messages: list[AnyMessage]) -> None:
+        """Make these the thread's messages."""
+        if not messages:
+            self._saver.delete_thread(self.thread)
+            return
+        state = {"messages": [RemoveMessage(REMOVE_ALL_MESSAGES), *messages]}
+        self._graph(self.label, self.model).update_state(self._config, state, as_node="model")
+        self._forget_checkpoints()
+
     def close(self) -> None:
         """Let go of the threads' file."""
         self._connection.close()
@@ -173,9 +207,10 @@ class Assistant:
                     f"The language model {without_secrets(label)} could not answer: {error}. The embedded narrator "
                     f"answered instead."
                 )
-                steps, label = turn.steps, NARRATOR
+                steps, usage, label = turn.steps, turn.usage, NARRATOR
                 turn = self._turn(question, history, patient=False)
                 turn.steps += steps
+                turn.usage = usage
                 try:
                     yield from self._run(label, get_model(NARRATOR), turn, history, focus)
                 except UnusableError as second:
@@ -234,6 +269,7 @@ class Assistant:
             seconds=time.monotonic() - begun,
             thread=self.thread,
             notices=tuple(notices),
+            usage=turn.usage,
         )
 
     # --- what it stands on -----------------------------------------------------------------------------------------
@@ -288,23 +324,6 @@ def _all_tools(workspace: Workspace, thread: str) -> list[BaseTool]:
     from assistant.tools import langchain_tools
 
     return langchain_tools(workspace, thread)
-
-
-def _open_threads(root: Path) -> sqlite3.Connection:
-    """The file of all conversations, beside the store.
-
-    Raises:
-        AnomalyError: it cannot be opened.
-    """
-    path = root / "threads.db"
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=5.0, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-    except (OSError, sqlite3.Error) as error:
-        raise AnomalyError(f"The conversations in {str(path)!r} cannot be opened: {error}.") from error
-    return connection
 
 
 def _is_patient(model: BaseChatModel) -> bool:

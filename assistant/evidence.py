@@ -82,6 +82,16 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Usage:
+    """What the language model's replies for one answer took, as far as its provider tells."""
+
+    calls: int = 0
+    read: int = 0  # tokens; 0 where they are not told
+    written: int = 0
+    cost: float | None = None  # in the provider's currency; None where it is not told
+
+
+@dataclass(frozen=True)
 class Answer:
     """What the reader gets: verified text, its claims, and how it came about."""
 
@@ -94,6 +104,7 @@ class Answer:
     seconds: float = 0.0
     thread: str = ""
     notices: tuple[str, ...] = ()
+    usage: Usage = Usage()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -111,6 +122,7 @@ class Answer:
         plain["steps"] = tuple(Step(**s) for s in plain.get("steps", ()))
         for key in ("suggestions", "notices"):
             plain[key] = tuple(plain.get(key, ()))
+        plain["usage"] = Usage(**plain.get("usage", {}))
         return cls(**plain)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import delete, func, insert, select
 
 from assistant.database import Database
 from assistant.evidence import Evidence, ToolResult, subjects_of
@@ -66,6 +66,21 @@ class Memory:
         query = select(AnswerRow).where(AnswerRow.thread == thread).order_by(AnswerRow.id)
         with self.database.read() as session:
             return [Exchange(row.thread, row.question, row.answer, row.created) for row in session.scalars(query)]
+
+    def remove_answer(self, thread: str, question: str) -> bool:
+        """Forget the last answer of a thread, where it answers this question; whether it did."""
+        query = select(AnswerRow).where(AnswerRow.thread == thread).order_by(AnswerRow.id.desc()).limit(1)
+        with self.database.write() as session:
+            row = session.scalars(query).first()
+            if row is None or row.question != question:
+                return False
+            session.execute(delete(AnswerRow).where(AnswerRow.id == row.id))
+            return True
+
+    def remove_thread(self, thread: str) -> None:
+        """Forget the questions and answers of a thread; its evidence stays, since reports may cite it."""
+        with self.database.write() as session:
+            session.execute(delete(AnswerRow).where(AnswerRow.thread == thread))
 
     def threads(self) -> list[Thread]:
         """All conversations, the latest first."""

@@ -25,7 +25,7 @@ from langchain.agents.middleware.types import ModelRequest, ModelResponse
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 
 from assistant import prompts
-from assistant.evidence import Evidence, Step
+from assistant.evidence import Evidence, Step, Usage
 from assistant.llm import without_secrets
 from assistant.llm.toolcalls import without_thoughts, written_calls
 from assistant.verify import Verdict, Verifier
@@ -63,6 +63,7 @@ class Turn:
     done: dict[str, str] = field(default_factory=dict)  # call -> evidence id or what came of it
     drafts: list[str] = field(default_factory=list)
     verdict: Verdict | None = None
+    usage: Usage = Usage()
 
 
 # --- asking the model ---------------------------------------------------------------------------------------------
@@ -81,6 +82,7 @@ class Steady(AgentMiddleware[Any, Turn]):
             request = request.override(tools=[], messages=[*request.messages, _aside(prompts.render("last"))])
         turn.steps_left -= 1
         response = _in_time(lambda: handler(request), turn)
+        turn.usage = _added(turn.usage, response.result)
         return ModelResponse(result=[self._mended(message, request, known, turn) for message in response.result])
 
     def _mended(self, message: Any, request: ModelRequest[Turn], known: list[str], turn: Turn) -> Any:
@@ -126,6 +128,20 @@ def _in_time(call: Callable[[], ModelResponse[Any]], turn: Turn) -> ModelRespons
     if isinstance(box[0], Exception):
         raise UnusableError(_said(box[0])) from box[0]
     return box[0]
+
+
+def _added(usage: Usage, messages: list[Any]) -> Usage:
+    """What has been used, with one more reply of a model; providers tell tokens, and some of them the cost."""
+    for message in messages:
+        if not isinstance(message, AIMessage):
+            continue
+        told = message.usage_metadata or {"input_tokens": 0, "output_tokens": 0}
+        bill = message.response_metadata.get("token_usage") or {}
+        cost = bill.get("cost") if isinstance(bill, dict) else None
+        paid = usage.cost if not isinstance(cost, int | float) else (usage.cost or 0.0) + float(cost)
+        read, written = usage.read + told["input_tokens"], usage.written + told["output_tokens"]
+        usage = Usage(usage.calls + 1, read, written, paid)
+    return usage
 
 
 def _said(error: BaseException) -> str:
