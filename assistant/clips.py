@@ -9,7 +9,7 @@ Knows frames, numbers and files; not detectors or the database. In the finding's
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,18 @@ class Excerpt:
     begin: int  # number of the first frame in `scores`
     scores: np.ndarray
     p_values: np.ndarray
+
+
+def moved(excerpt: Excerpt, offset: int) -> Excerpt:
+    """An excerpt with its frames counted from `offset` on."""
+    return replace(
+        excerpt,
+        first=excerpt.first + offset,
+        peak=excerpt.peak + offset,
+        event=(excerpt.event[0] + offset, excerpt.event[1] + offset),
+        strip_frames=excerpt.strip_frames + offset,
+        begin=excerpt.begin + offset,
+    )
 
 
 def strip_numbers(event: tuple[int, int], peak: int) -> list[int]:

@@ -88,18 +88,18 @@ class Workspace:
 
     def series(self, run: str) -> pd.DataFrame:
         """The scored series of a run."""
-        return self._frame(self.store.run_folder(run) / "series.parquet")
+        return self._frame(run, "series.parquet")
 
     def table(self, run: str) -> pd.DataFrame:
         """The scored table of a run."""
-        return self._frame(self.store.run_folder(run) / "table.parquet")
+        return self._frame(run, "table.parquet")
 
     def series_scores(self, run: str) -> tuple[np.ndarray, np.ndarray]:
         """(scores, p_values) of every stamp of a run over a series."""
-        path = self.store.run_folder(run) / "scores.npz"
+        path, count = self.store.run_folder(run) / "scores.npz", self.store.run(run).n_samples
         try:
             with np.load(path, allow_pickle=False) as file:
-                return file["scores"], file["p_values"]
+                return file["scores"][:count], file["p_values"][:count]
         except (OSError, KeyError, ValueError) as error:
             raise keeping.lost(path) from error
 
@@ -156,13 +156,15 @@ class Workspace:
             f"{finding.id} is a finding over {finding.modality}; the nearest normals are not kept there."
         )
 
-    def _frame(self, path: Path) -> pd.DataFrame:
+    def _frame(self, run: str, file: str) -> pd.DataFrame:
+        """The rows that count: the file of a run that grows may be a batch ahead of it."""
+        count, path = self.store.run(run).n_samples, self.store.run_folder(run) / file
         with self.lock:
-            if path not in self._frames:
+            if path not in self._frames or len(self._frames[path]) < count:
                 self._frames[path] = keeping.load_frame(path)
                 while len(self._frames) > KEPT_DETECTORS:
                     self._frames.popitem(last=False)
-            return self._frames[path]
+            return self._frames[path].iloc[:count]
 
 
 def model_folder(model: str | Path) -> Path:
@@ -269,7 +271,7 @@ def run_detection(
     Raises:
         AnomalyError: unusable source or model, or samples that do not fit the model. Nothing is kept then.
     """
-    from detectors.data import open_image, read_source
+    from detectors.data import read_source
 
     for name, value in (("alpha", alpha), ("fdr", fdr)):
         if value is not None and not 0 < value < 1:
@@ -280,8 +282,7 @@ def run_detection(
     data = read_source(source, info["modality"])
     changed = _recalibrate(workspace, detector, str(Path(model).expanduser().absolute()), info, alpha)
     staging = workspace.store.root / "staging" / uuid.uuid4().hex
-    kinds = load_kinds(workspace.config.kinds)
-    job = Job(detector, data, alpha, fdr, _cut, open_image, staging, lambda f, m: tell(0.9 * f, m), kinds)
+    job = scoring_job(workspace, detector, data, alpha, fdr, staging, lambda f, m: tell(0.9 * f, m))
     try:
         batch = SCORERS[data.modality](job)
         drift = detector.score_drift(batch.scores).to_dict()
@@ -306,6 +307,30 @@ def run_detection(
     _draw_first(workspace, run, lambda f, m: tell(0.9 + 0.1 * f, m))
     tell(1.0, "done")
     return run
+
+
+def read(source: Any, modality: str) -> Any:
+    """New data as a `detectors.data.Source`. Raises AnomalyError where it cannot be read."""
+    from detectors.data import read_source
+
+    return read_source(source, modality)
+
+
+def scoring_job(
+    workspace: Workspace,
+    detector: Detector,
+    data: Any,
+    alpha: float,
+    fdr: float | None,
+    staging: Path,
+    tell: Progress = silent,
+    **more: Any,
+) -> Job:
+    """What a scorer is given; `more`: `Job.offset` and `Job.wanted`, for a run that grows."""
+    from detectors.data import open_image
+
+    kinds = load_kinds(workspace.config.kinds)
+    return Job(detector, data, alpha, fdr, _cut, open_image, staging, tell, kinds, **more)
 
 
 def _recalibrate(

@@ -7,7 +7,7 @@ modality to its function: `Job` in, `Batch` out, the findings' folders staged.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from assistant import clips, keeping, parts
 from assistant.kinds import Kinds, leading_numbers
+from assistant.modalities import kind
 from assistant.records import NewFinding
 from detectors.errors import AnomalyError
 
@@ -40,6 +41,22 @@ class Job:
     staging: Path
     tell: Progress
     kinds: Kinds = field(default_factory=Kinds)
+    offset: int = 0  # samples that the run holds before `data`: a run that grows counts them all
+    wanted: Callable[[int, int], bool] = lambda first, end: True  # which events count, by their samples in the run
+
+    def taken(self, detections: Any) -> list[Any]:
+        """The detections that count."""
+        if not kind(self.data.modality).event:
+            return [d for d in detections if self.wanted(d.index + self.offset, d.index + self.offset + 1)]
+        return [d for d in detections if self.wanted(*(row + self.offset for row in span(d)))]
+
+
+def span(detection: Any) -> tuple[int, int]:
+    """First sample and one past the last of an event: its own rows, or those of its first region (clips)."""
+    first = detection.regions[0] if detection.regions else None
+    if first is not None and first.start is not None and first.end is not None:
+        return first.start, first.end
+    return detection.index, detection.index + len(detection.map)
 
 
 @dataclass
@@ -56,7 +73,7 @@ class Batch:
 
     def add(self, job: Job, detection: Any, name: str, index: int, time: str = "") -> Path:
         """Take up a detection; returns the folder for what it keeps."""
-        told = keeping.plain(detection.to_dict())
+        told = moved(keeping.plain(detection.to_dict()), job.offset)
         folder = job.staging / f"finding-{len(self.findings)}"
         judged = None
         if told["measures"]:
@@ -64,7 +81,7 @@ class Batch:
             judged = job.kinds.judge(job.data.modality, leading_numbers(told["measures"]))
         finding = NewFinding(
             sample=name,
-            index=index,
+            index=index + job.offset,
             score=detection.score,
             p_value=detection.p_value,
             extrapolated=bool(detection.extrapolated),
@@ -79,6 +96,13 @@ class Batch:
         self.findings.append(finding)
         self.folders.append(folder)
         return folder
+
+
+def moved(told: dict[str, Any], offset: int) -> dict[str, Any]:
+    """What is told of a detection, with `offset` samples before it."""
+    for region in told["regions"] if offset else ():
+        region |= {key: region[key] + offset for key in ("start", "end", "frame") if region.get(key) is not None}
+    return told
 
 
 # --- images -------------------------------------------------------------------------------------------------------
@@ -96,7 +120,7 @@ def score_images(job: Job) -> Batch:
         batch.alpha = job.cut(np.concatenate([np.zeros(0), *known]), job.fdr)
     scores, p_values = [batch.scores], [batch.p_values]
     for numbers, found in _chunks(job, batch.alpha, batch.skipped, job.tell):
-        for detection in found.detections:
+        for detection in job.taken(found.detections):
             number = numbers[detection.index]
             folder = batch.add(job, detection, job.data.names[number], len(batch.names) + detection.index)
             masks = [region.mask for region in detection.regions]
@@ -141,14 +165,21 @@ def score_series(job: Job) -> Batch:
     """A series; its findings are events, each kept with its surroundings."""
     frame, info = job.data.samples, job.detector.info()
     found, batch = _assessed(job, [])
-    for detection in found.detections:
+    for detection in job.taken(found.detections):
         start_time = detection.regions[0].start_time if detection.regions else None
-        folder = batch.add(job, detection, detection.sample, detection.index, start_time or "")
-        keeping.keep_stretch(folder, _stretch(info, detection, frame, batch))
+        first = detection.index + job.offset
+        name = f"{first}..{first + len(detection.map)}" if job.offset else detection.sample
+        folder = batch.add(job, detection, name, detection.index, start_time or "")
+        stretch = _stretch(info, detection, frame, batch)
+        keeping.keep_stretch(folder, replace(stretch, start=stretch.start + job.offset, event=_on(stretch.event, job)))
     keeping.keep_frame(job.staging / "series.parquet", frame)
     kept = {"scores": batch.scores, "p_values": batch.p_values}
     keeping.write(job.staging / "scores.npz", lambda file: np.savez_compressed(file, **kept))  # type: ignore[arg-type]
     return batch
+
+
+def _on(rows: tuple[int, int], job: Job) -> tuple[int, int]:
+    return rows[0] + job.offset, rows[1] + job.offset
 
 
 def _assessed(job: Job, names: list[str]) -> tuple[Any, Batch]:
@@ -188,7 +219,7 @@ def score_table(job: Job) -> Batch:
     """A table; its findings are rows."""
     frame, features = job.data.samples, [str(name) for name in job.detector.info()["features"]]
     found, batch = _assessed(job, list(job.data.names))
-    for detection in found.detections:
+    for detection in job.taken(found.detections):
         folder = batch.add(job, detection, batch.names[detection.index], detection.index)
         values = {str(name): value for name, value in frame.iloc[detection.index].items()}
         level = dict(zip(features, np.asarray(detection.map).ravel().tolist(), strict=True))
@@ -206,18 +237,20 @@ def score_video(job: Job) -> Batch:
     lengths = [len(clip) for clip in job.data.samples]
     offsets = np.cumsum([0, *lengths])
     batch.names = [
-        f"frame {n}" if len(lengths) == 1 else f"{clip.name}, frame {n}"
+        f"frame {n + job.offset}" if len(lengths) == 1 else f"{clip.name}, frame {n}"
         for clip in job.data.samples
         for n in range(len(clip))
     ]
-    for detection in found.detections:
+    for detection in job.taken(found.detections):
         number = int(np.searchsorted(offsets, detection.index, side="right")) - 1
         clip, region = job.data.samples[number], detection.regions[0]
-        folder = batch.add(job, detection, detection.sample, detection.index)
+        name = f"frames {region.start + job.offset}..{region.end + job.offset}" if job.offset else detection.sample
+        folder = batch.add(job, detection, name, detection.index)
         masks = [one.mask for one in detection.regions]
         keeping.keep_image(folder, clip.frame(region.frame), detection.map, masks)
         scores = slice(int(offsets[number]), int(offsets[number + 1]))
-        clips.keep_excerpt(folder, _excerpt(job, clip, region, batch.scores[scores], batch.p_values[scores]))
+        excerpt = _excerpt(job, clip, region, batch.scores[scores], batch.p_values[scores])
+        clips.keep_excerpt(folder, clips.moved(excerpt, job.offset))
     kept = {"scores": batch.scores, "p_values": batch.p_values, "offsets": offsets}
     keeping.write(job.staging / "scores.npz", lambda file: np.savez_compressed(file, **kept))  # type: ignore[arg-type]
     return batch
