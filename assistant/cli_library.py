@@ -71,6 +71,12 @@ def evaluate(
     data: Annotated[Path | None, typer.Option("--data", help="Folder of the public sets, for `real`.")] = None,
     held_out: Annotated[bool, typer.Option("--held-out", help="The cases that are run only at the end.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="The first cases only.")] = False,
+    sets: Annotated[
+        str | None, typer.Option("--sets", help="Of the suite `real`, such as transistor,smd (default: all).")
+    ] = None,
+    work: Annotated[
+        Path | None, typer.Option("--work", help="Keep the fitted models of `real` here; a second run uses them.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write the figures to this JSON file.")] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -79,11 +85,13 @@ def evaluate(
     from assistant.evals import CASES, SUITES, run_suites
     from assistant.evals.table import Job
     from assistant.keeping import keep_json
-    from assistant.terminal import give, progress, say
+    from assistant.terminal import give, progress, remark, say
 
+    chosen = tuple(name.strip() for name in (sets or "").split(",") if name.strip())
     names = suites or [name for name in SUITES if name != "real" or data is not None]
     with progress(not as_json) as tell:
-        job = Job(cases or CASES, settings_of(config, llm=llm).llm, held_out, data, quick, tell)
+        model = settings_of(config, llm=llm).llm
+        job = Job(cases or CASES, model, held_out, data, quick, tell, chosen, work, remark)
         found = run_suites(names, job)
     if out is not None:
         keep_json(out, found)

@@ -1,144 +1,109 @@
-"""Suite 2, known causes, real: public sets whose masks and guilty channels are known.
+"""Suite 2, known causes, real: public sets whose masks, guilty channels, pods and onsets are known.
 
-Pictures (MVTec transistor, magnetic tile): does the peak of the map lie in the mask, how far do the named regions and
-the mask overlap. Series (SMD, ASD): is the channel named first one of those that experts named, beside PCA's. Both:
-does repairing what is named make a finding normal, and do places of equal size. Labels and masks serve the figures
-alone.
+One function a set, in `real_pictures`, `real_series` and `real_parts`; this module runs those asked for, tells each as
+it finishes, and keeps fitted models where a folder for them is named. Labels and masks serve the figures alone.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from assistant.config import Config
-from assistant.evals.generated import in_mask, peak_of, repairs
-from assistant.evals.table import Job, Line, counted, summed
-from assistant.keeping import region_mask
+from assistant.evals.table import Job, Line, rows_of, summed
 from assistant.pipeline import Workspace, fit_model, run_detection
-from assistant.records import Finding, Run
+from assistant.records import Run
 from detectors.errors import AnomalyError
 
 TITLE = "known causes, real"
-PICTURES = ("transistor", "tile")
-SERIES = ("asd", "smd")
-ALPHA = {"image": 0.05, "series": 0.01}
-POINTING = 0.03  # share of the longer side that a peak may lie beside a mask
+SETS = {  # set -> (module, function)
+    "asd": ("real_series", "channels"),
+    "smd": ("real_series", "channels"),
+    "transistor": ("real_pictures", "places"),
+    "tile": ("real_pictures", "places"),
+    "urfd": ("real_parts", "falls"),
+    "nezha": ("real_parts", "pods"),
+}
+QUICK = ("asd",)
 TESTED = 15  # explanations of a set that are tested
+
+Measure = Callable[[str, Job], Iterable[Line]]
 
 
 def run(job: Job) -> list[Line]:
-    """All sets that are there.
+    """The sets asked for, all by default; each is told as it finishes.
 
     Raises:
-        AnomalyError: no folder of the public sets is named.
+        AnomalyError: no folder of the public sets is named, or a set is not known.
     """
     if job.data is None or not job.data.is_dir():
         raise AnomalyError("The real causes need the public sets: name their folder with --data.")
+    names = job.sets or (QUICK if job.quick else tuple(SETS))
+    unknown = [name for name in names if name not in SETS]
+    if unknown:
+        raise AnomalyError(f"There is no set {unknown[0]!r} of real causes; known: {', '.join(SETS)}.")
     lines: list[Line] = []
-    names = (*SERIES, *PICTURES)[: 1 if job.quick else None]
     for number, name in enumerate(names):
         job.tell(number / len(names), name)
-        lines += _series(name, job) if name in SERIES else _pictures(name, job)
+        began = time.monotonic()
+        module, function = SETS[name]
+        measure: Measure = getattr(import_module(f"assistant.evals.{module}"), function)
+        found = [*measure(name, job), Line(name, "seconds", round(time.monotonic() - began, 1))]
+        for row in rows_of(found):
+            job.say(row)
+        lines += found
     return [*lines, *summed(lines)]
 
 
-def _scored(normal: Any, test: Any, modality: str, settings: dict[str, Any], folder: Path) -> tuple[Workspace, Run]:
-    fit_model(normal, folder / "model", modality, settings={"device": "cpu", **settings})
-    workspace = Workspace.open(Config(store=str(folder / "store"), pictures=0), create=True)
-    return workspace, run_detection(workspace, test, folder / "model", ALPHA[modality])
-
-
-# --- pictures -----------------------------------------------------------------------------------------------------
-
-
-def _pictures(name: str, job: Job) -> Iterator[Line]:
-    from detectors.bench.images import load_case
-
-    assert job.data is not None
-    case = load_case(job.data, name)
-    beside = job.data.resolve().parent / "models" / "mobilenet_v2"
-    settings = {"backbone": str(beside)} if beside.is_dir() else {}
+@contextmanager
+def scored(
+    name: str, normal: Any, test: Any, modality: str, alpha: float, job: Job, settings: dict[str, Any] | None = None
+) -> Iterator[tuple[Workspace, Run]]:
+    """A fit on the normals and a detection in the rest, in a store that is gone afterwards; the model stays in the
+    folder of `job.work`, where one is named, and serves again as long as code, settings and data are the same."""
+    given = {"device": "cpu", **(settings or {})}
     folder = Path(tempfile.mkdtemp(prefix="anomaly-eval-"))
+    model = folder / "model" if job.work is None else job.work / f"{name}-{_stamp(given, normal)}"
     try:
-        workspace, found = _scored(list(case.train), list(case.test), "image", settings, folder)
-        truth = case.truth()
-        findings = workspace.store.findings(found.id, limit=None)
-        defects = [(f, truth[f.index]) for f in findings if truth[f.index] is not None]
-        yield Line(name, "defects flagged", len(defects), sum(case.labels))
-        yield Line(name, "normals flagged", len(findings) - len(defects), len(case.labels) - sum(case.labels))
-        yield counted(
-            name, "place right (pointing game)", [(_points(f, m), f.sample) for f, m in defects if m is not None]
-        )
-        overlaps = [_overlap(finding, mask) for finding, mask in defects if mask is not None]
-        yield Line(name, "overlap of named and true place (mean IoU)", float(np.mean(overlaps)) if overlaps else 0.0)
-        yield from repairs(name, workspace, [f for f, _ in defects][:: max(1, len(defects) // TESTED)])
+        if not (model / "detector.json").is_file():
+            fit_model(normal, model, modality, settings=given)
+        workspace = Workspace.open(Config(store=str(folder / "store"), pictures=0), create=True)
+        yield workspace, run_detection(workspace, test, model, alpha)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _points(finding: Finding, mask: np.ndarray) -> bool:
-    return in_mask(peak_of(finding), mask, round(POINTING * max(mask.shape)))
+def _stamp(settings: dict[str, Any], normal: Any) -> str:
+    """What a fitted model depends on: the code of the detectors, the settings, and which normals there were."""
+    import detectors
+
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
+    for file in sorted(Path(detectors.__file__).parent.rglob("*.py")):
+        digest.update(file.read_bytes())
+    for piece in normal if isinstance(normal, list) else [normal]:
+        parts = piece.values() if isinstance(piece, dict) else [piece]
+        for part in parts:
+            whole = hasattr(part, "to_numpy")
+            digest.update(np.ascontiguousarray(part.to_numpy()).tobytes() if whole else _name(part).encode())
+    return digest.hexdigest()[:12]
 
 
-def _overlap(finding: Finding, mask: np.ndarray) -> float:
-    """Intersection over union of all named regions and the mask."""
-    named = np.any([region_mask(finding.folder, finding.regions, i) for i in range(len(finding.regions))], axis=0)
-    return float((named & mask).sum() / max(1, (named | mask).sum()))
+def _name(part: Any) -> str:
+    return f"{part.name} {len(part)}" if hasattr(part, "frame") else str(part)
 
 
-# --- series -------------------------------------------------------------------------------------------------------
-
-
-def _series(name: str, job: Job) -> Iterator[Line]:
-    from detectors.bench.series import load_cases, pca
-
-    assert job.data is not None
-    first, beside, events, flagged = [], [], 0, 0
-    tests: list[Line] = []
-    for case in load_cases(job.data, name)[: 1 if job.quick else None]:
-        folder = Path(tempfile.mkdtemp(prefix="anomaly-eval-"))
-        try:
-            workspace, found = _scored(_named(case.train), _named(case.test), "series", {}, folder)
-            findings = workspace.store.findings(found.id, order="score", descending=True, limit=None)
-            _, residual = pca(case.train, case.test, 0)
-            assert residual is not None
-            hits = []
-            for start, end, guilty in case.events:
-                hit = next((f for f in findings if _overlaps(f, start, end)), None)
-                if hit is None:
-                    continue
-                hits.append(hit)
-                named = int(str(hit.parts[0]["name"]).removeprefix("c"))
-                first.append((named in guilty, f"{case.name} {start}-{end}: c{named}, guilty {guilty}"))
-                rows = slice(hit.regions[0]["start"], hit.regions[0]["end"])
-                beside.append((int(residual[rows].mean(0).argmax()) in guilty, f"{case.name} {start}-{end}"))
-            events, flagged = events + len(case.events), flagged + len(hits)
-            tests += list(repairs(name, workspace, _some(hits)))
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-    yield Line(name, "labelled events flagged", flagged, events)
-    yield counted(name, "channel named first is guilty", first)
-    yield counted(name, "channel with PCA's largest residual is guilty", beside)
-    yield from summed(tests, name)
-
-
-def _named(values: np.ndarray) -> Any:
-    import pandas as pd
-
-    return pd.DataFrame(values.astype(np.float64), columns=[f"c{i}" for i in range(values.shape[1])])
-
-
-def _some(hits: Sequence[Finding]) -> list[Finding]:
-    unique = list({hit.id: hit for hit in hits}.values())
-    return unique[:: max(1, len(unique) // max(1, TESTED // 3))]
-
-
-def _overlaps(finding: Finding, start: int, end: int) -> bool:
-    region = finding.regions[0]
-    return bool(region["start"] < end and region["end"] > start)
+def some(things: Sequence[Any], most: int) -> list[Any]:
+    """At most `most` of them, evenly spread."""
+    if len(things) <= most:
+        return list(things)
+    return [things[round(i * (len(things) - 1) / max(1, most - 1))] for i in range(most)]

@@ -20,6 +20,9 @@ class Job:
     data: Path | None = None  # folder of the public sets
     quick: bool = False  # a smoke run: the first cases only
     tell: Tell = lambda fraction, message: None
+    sets: tuple[str, ...] = ()  # of the suite `real`; all where empty
+    work: Path | None = None  # folder in which fitted models of the suite `real` are kept
+    say: Callable[[str], None] = lambda row: None  # lines of a long suite as they come
 
 
 @dataclass(frozen=True)
@@ -59,12 +62,18 @@ def summed(lines: Sequence[Line], group: str = "all") -> list[Line]:
     return out
 
 
-def shown(title: str, lines: Sequence[Line], misses: int = 0) -> str:
-    """A table as text; `misses`: how many of what went wrong are listed."""
-    rows = [f"{title}", f"{'group':<18}{'measure':<44}{'right':>12}{'':>9}"]
+def rows_of(lines: Sequence[Line]) -> list[str]:
+    """Lines as rows of the table."""
+    rows = []
     for line in lines:
         count = f"{line.right:g} of {line.total}" if line.total else ""
         value = f"{100 * line.value:.1f} %" if line.total else f"{line.value:.3g}"
         rows.append(f"{line.group:<18}{line.measure:<44}{count:>12}{value:>9}")
+    return rows
+
+
+def shown(title: str, lines: Sequence[Line], misses: int = 0) -> str:
+    """A table as text; `misses`: how many of what went wrong are listed."""
+    rows = [f"{title}", f"{'group':<18}{'measure':<44}{'right':>12}{'':>9}", *rows_of(lines)]
     wrong = [f"- {line.group}, {line.measure}: {text}" for line in lines for text in line.misses]
     return "\n".join([*rows, *wrong[:misses]])
