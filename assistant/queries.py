@@ -34,6 +34,13 @@ def _in_state(state: str) -> ColumnElement[bool]:
     return FindingRow.incident_id.is_not(None) if state == "in incident" else FindingRow.state == state
 
 
+def _searched(text: str) -> ColumnElement[bool]:
+    """Text in the sample's name or the note; an id finds its finding as well."""
+    named = or_(contains(FindingRow.sample, text), contains(FindingRow.note, text))
+    identity = re.fullmatch(r"\s*[Ff](\d{1,15})\s*", text)
+    return or_(named, FindingRow.id == int(identity[1])) if identity else named
+
+
 FILTERS: dict[str, Any] = {
     "state": _in_state,
     "kind": lambda kind: FindingRow.kind == kind,
@@ -42,7 +49,7 @@ FILTERS: dict[str, Any] = {
     "model": lambda model: FindingRow.run_id.in_(select(RunRow.id).where(RunRow.model == model)),
     "part": lambda name: _tagged("part", name),
     "position": lambda name: _tagged("position", name),
-    "search": lambda text: or_(contains(FindingRow.sample, text), contains(FindingRow.note, text)),
+    "search": _searched,
     "min_p": lambda p: FindingRow.p_value >= p,
     "max_p": lambda p: FindingRow.p_value <= p,
     "max_index": lambda index: FindingRow.index <= index,
@@ -77,6 +84,9 @@ def ordering(order: str, descending: bool) -> list[ColumnElement[Any]]:
         "score": [(FindingRow.score, False), (FindingRow.id, False)],
         "index": [(FindingRow.run_id, False), (FindingRow.index, False), (FindingRow.id, False)],
         "created": [(FindingRow.id, False)],
+        "time": [(FindingRow.time, False), (FindingRow.id, False)],
+        "state": [(FindingRow.state, False), (FindingRow.p_value, False), (FindingRow.id, False)],
+        "kind": [(FindingRow.kind, False), (FindingRow.p_value, False), (FindingRow.id, False)],
     }
     if order not in columns:
         raise StoreError(f"order {order!r} is unknown; known: {', '.join(ORDERS)}")

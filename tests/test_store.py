@@ -101,6 +101,21 @@ def test_findings_are_filtered(filled, filters, found):
     assert filled.count_findings(**filters) == len(found)
 
 
+def test_findings_can_be_sorted_by_time_state_and_kind(store):
+    told = [("2024-03-02T10:00", "spike"), ("2024-03-02T08:00", "drift"), ("2024-03-02T09:00", "drift")]
+    found = [a_finding(i, 0.001 * (i + 1), time=time, kind=kind) for i, (time, kind) in enumerate(told)]
+    store.add_run(a_run(), [], found)
+    store.label("F1", "anomaly")
+    assert ids(store.findings(order="time", descending=True)) == ["F1", "F3", "F2"]
+    assert ids(store.findings(order="kind")) == ["F2", "F3", "F1"]
+    assert ids(store.findings(order="state")) == ["F1", "F2", "F3"]
+
+
+def test_an_id_is_found_by_searching_for_it(filled):
+    assert ids(filled.findings(search="f2")) == ["F2"]
+    assert ids(filled.findings(search="part_002")) == ["F3"]
+
+
 def test_unknown_filters_orders_and_states_are_named(filled):
     with pytest.raises(StoreError, match="known: p_value, score"):
         filled.findings(order="size")
