@@ -139,7 +139,7 @@ def series_png(view: SeriesView, channels: int = 4, width: float = 8.6) -> bytes
 def _short_dates(axis: Any) -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    locator = AutoDateLocator(maxticks=9)
+    locator = AutoDateLocator(minticks=3, maxticks=9)  # fewer than 3 fits no step between 3 and 5 of a unit
     axis.xaxis.set_major_locator(locator)
     axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     axis.xaxis.get_offset_text().set_fontsize(7)

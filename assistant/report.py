@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from assistant.pipeline import Workspace
-from assistant.report_data import Content, Item, gather, shown
+from assistant.report_data import Content, gather
+from assistant.report_facts import shown
+from assistant.report_items import Item
 from assistant.words import arguments_text, data_uri, templates, when
 from detectors.errors import AnomalyError
 

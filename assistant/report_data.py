@@ -1,84 +1,32 @@
 """Gathers what a report says: every figure comes from evidence, made by the same tools that answer questions.
 
-Knows tools, evidence and records; not files, templates or formats. Pictures are handed out as bytes.
+Knows records and what is said of one finding (report_items); not files, templates or forms.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-from assistant import figures, plots, tools
-from assistant.clips import keep_strip
-from assistant.evidence import Evidence, Fact, format_number
-from assistant.keeping import keep_overlay
-from assistant.modalities import kind
+from assistant.evidence import Evidence, format_number
 from assistant.pipeline import Workspace
-from assistant.records import Finding, Run
-from assistant.windows import series_view
-from assistant.words import flag_level, number, place, title, when
+from assistant.records import Run
+from assistant.report_facts import Ledger, Sentence, number_of
+from assistant.report_items import Item, detailed_item, listed_item
+from assistant.words import number, title, when
 from detectors.errors import AnomalyError
 
 DETAILED = 20  # findings with pictures and tables
+TESTED = 3  # of these, whose explanation is put to the test: it takes seconds each
 LISTED = 200  # findings in the list
-SIMILAR = 5
-ALIKE = 0.5  # cosine from which a finding is listed as similar
 TOLD = (
     "n_fit", "n_calibration", "contamination", "seed", "settings", "members", "channels", "features", "size",
     "window", "threshold", "relabelled", "notes", "fit_seconds", "device", "versions", "data_hash", "model_hash",
     "data_digest",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Sentence:
-    """A sentence and the evidence that holds its figures."""
-
-    text: str
-    evidence: str = ""
-
-
-@dataclass
-class Table:
-    """A table read off one evidence; the column `bar` carries a share in percent."""
-
-    title: str
-    head: tuple[str, ...]
-    rows: list[dict[str, Any]]
-    evidence: str = ""
-
-
-@dataclass
-class Picture:
-    """A picture of a finding as PNG bytes."""
-
-    name: str
-    data: bytes
-    caption: str
-    evidence: str = ""
-    wide: bool = False
-
-
-@dataclass
-class Item:
-    """One finding of the report."""
-
-    id: str
-    title: str
-    when: str
-    where: str
-    p_value: str
-    state: str
-    described: str
-    explained: str = ""
-    verdict: str = ""
-    facts: list[dict[str, str]] = field(default_factory=list)
-    sentences: list[Sentence] = field(default_factory=list)
-    tables: list[Table] = field(default_factory=list)
-    pictures: list[Picture] = field(default_factory=list)
 
 
 @dataclass
@@ -99,20 +47,6 @@ class Content:
     evidence: list[Evidence]
 
 
-class Ledger:
-    """Calls tools and keeps what they found, in order."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        self.workspace = workspace
-        self.evidence: list[Evidence] = []
-
-    def call(self, name: str, **arguments: Any) -> Evidence:
-        """One tool call; its result becomes part of the report."""
-        evidence = tools.call(self.workspace, name, **arguments)
-        self.evidence.append(evidence)
-        return evidence
-
-
 def gather(
     workspace: Workspace, incident: str | None = None, findings: Sequence[str] | None = None, run: str | None = None
 ) -> Content:
@@ -127,7 +61,10 @@ def gather(
     about, heading, note, chosen, summary = subject(ledger, incident, findings, run)
     if not chosen:
         raise AnomalyError("There is no finding to report on.")
-    detailed = [detailed_item(ledger, workspace.store.finding(name)) for name in chosen[:DETAILED]]
+    detailed = [
+        detailed_item(ledger, workspace.store.finding(name), tested=rank < TESTED)
+        for rank, name in enumerate(chosen[:DETAILED])
+    ]
     others = [listed_item(ledger, workspace.store.finding(name)) for name in chosen[DETAILED:LISTED]]
     runs = list(dict.fromkeys(workspace.store.finding(name).run for name in chosen))
     return Content(
@@ -180,174 +117,6 @@ def incident_sentence(made: Evidence, incident: str) -> str:
     return text + f"{told['most_anomalous']}, with a p-value of {number_of(made, incident, 'lowest_p_value')}."
 
 
-# --- one finding --------------------------------------------------------------------------------------------------
-
-
-def listed_item(ledger: Ledger, finding: Finding) -> Item:
-    """A line of the list."""
-    described = ledger.call("describe_finding", finding=finding.id)
-    return Item(
-        id=finding.id,
-        title=title(finding),
-        when=when(finding.time)[:16],
-        where=place(finding),
-        p_value=("≈ " if finding.extrapolated else "") + number_of(described, finding.id, "p_value"),
-        state=finding.state,
-        described=described.id,
-    )
-
-
-def detailed_item(ledger: Ledger, finding: Finding) -> Item:
-    """A finding with its pictures, tables, normal version and similar cases."""
-    item = listed_item(ledger, finding)
-    described = ledger.evidence[-1]
-    explained = ledger.call("explain_finding", finding=finding.id)
-    item.explained = explained.id
-    item.facts = strip(finding, described)
-    item.verdict = verdict(finding, explained)
-    item.sentences = sentences(finding, described, explained)
-    item.tables = tables(finding, described, explained)
-    item.pictures = pictures(ledger, finding, explained)
-    similar = ledger.call("find_similar", finding=finding.id, limit=SIMILAR)
-    alike = similar_cases(ledger.workspace, finding, similar)
-    item.tables += alike
-    if not alike:
-        item.sentences.append(Sentence("No other finding of this model looks much like it.", similar.id))
-    return item
-
-
-def strip(finding: Finding, described: Evidence) -> list[dict[str, str]]:
-    """The facts at a glance."""
-    named = {"p-value": "p_value", "alpha": "alpha", "score": "score"}
-    facts = [
-        {"name": shown, "value": number_of(described, finding.id, key), "evidence": described.id}
-        for shown, key in named.items()
-    ]
-    facts.append({"name": "where", "value": place(finding), "evidence": described.id})
-    named_time = "detected" if finding.time in ("", finding.created) else "when"
-    facts.append({"name": named_time, "value": when(finding.time or finding.created)[:16], "evidence": ""})
-    facts.append(
-        {"name": "state", "value": finding.state + (f": {finding.note}" if finding.note else ""), "evidence": ""}
-    )
-    return facts
-
-
-def sentences(finding: Finding, described: Evidence, explained: Evidence) -> list[Sentence]:
-    """What, how sure, and what would be normal."""
-    p, alpha = number_of(described, finding.id, "p_value"), number_of(described, finding.id, "alpha")
-    what = f"The event of {title(finding)}" if finding.modality == "series" else finding.sample
-    said = [Sentence(f"{what} was flagged: its p-value is {p}, at most alpha {alpha}.", described.id)]
-    if finding.extrapolated:
-        said.append(
-            Sentence("No calibration sample is as unusual; the p-value was read off the fitted tail.", described.id)
-        )
-    if explained.status != "ok":
-        return [*said, Sentence(explained.note, explained.id)]
-    after = number_of(explained, finding.id, "counterfactual_p_value")
-    score = number_of(explained, finding.id, "counterfactual_score")
-    back = "returns to normal" if value_of(explained, finding.id, "returns_to_normal") else "does not return to normal"
-    text = f"With its oddities made normal, it scores {score} at p-value {after}: it {back}."
-    return [*said, Sentence(text, explained.id)]
-
-
-def verdict(finding: Finding, explained: Evidence) -> str:
-    """The normal version's p-value in a few words."""
-    if explained.status != "ok":
-        return "not worked out"
-    back = "normal" if value_of(explained, finding.id, "returns_to_normal") else "still unusual"
-    return f"p {number_of(explained, finding.id, 'counterfactual_p_value')}, {back}"
-
-
-def tables(finding: Finding, described: Evidence, explained: Evidence) -> list[Table]:
-    """Places and parts, read off the evidence."""
-    made = []
-    spots = subjects(described, finding.id, ("left", "start"))
-    if kind(finding.modality).pictured:
-        rows = [
-            spot_row(described, spot, ("position", "left", "top", "width", "height", "area", "peak")) for spot in spots
-        ]
-        head: tuple[str, ...] = ("place", "position", "left", "top", "width", "height", "area", "peak", "share")
-        made.append(Table("Places", head, rows, described.id))
-        if kind(finding.modality).event:
-            rows = [
-                spot_row(described, spot, ("first_frame", "last_frame", "peak_frame", "start_time", "end_time"))
-                for spot in spots[:1]
-            ]
-            made.append(Table("When", ("place", "first", "last", "peak", "from", "to", "share"), rows, described.id))
-    elif spots:
-        rows = [spot_row(described, spot, ("start_time", "end_time", "length", "channels")) for spot in spots]
-        made.append(Table("Intervals", ("interval", "from", "to", "stamps", "channels", "share"), rows, described.id))
-    source = explained if explained.status == "ok" else described
-    rows = [spot_row(source, part, ("observed", "expected")) for part in subjects(source, finding.id, ("observed",))]
-    if rows:
-        named = {
-            "image": "Grey level by place",
-            "series": "Channels, at the peak of the event",
-            "video": "What carries the score: mean grey level, and speed in pixels a frame",
-        }
-        head = ("part", "observed", "expected", "share")
-        made.append(Table(named.get(finding.modality, "Features"), head, rows, source.id))
-    return made
-
-
-def spot_row(evidence: Evidence, subject_: str, fields: tuple[str, ...]) -> dict[str, Any]:
-    """A row of a table: the spot's own name, some of its fields with their units, its share with a bar."""
-    cells = [subject_.partition("/")[2], *(number_of(evidence, subject_, key) for key in fields)]
-    share = value_of(evidence, subject_, "share")
-    width = f"{min(100.0, max(0.0, float(share))):.1f}" if isinstance(share, int | float) else "0"
-    told = f"{share:.1f} %" if isinstance(share, int | float) else "–"
-    return {"cells": [*cells, told], "bar": len(cells), "width": width}
-
-
-def similar_cases(workspace: Workspace, finding: Finding, similar: Evidence) -> list[Table]:
-    """Findings that look alike; those with little in common are left out."""
-    rows = []
-    for fact in similar.facts:
-        other = next((name for name in fact.subject.split() if name[0] == "F" and name != finding.id), None)
-        alike = isinstance(fact.value, float) and fact.value >= ALIKE
-        if fact.field != "similarity" or other is None or not alike:
-            continue
-        known = workspace.store.finding(other)
-        cells = [other, title(known), place(known), format_number(known.p_value), known.state, shown(fact)]
-        rows.append({"cells": cells, "bar": -1, "width": "0"})
-    head = ("finding", "what", "where", "p-value", "state", "similarity")
-    return [Table("Similar cases", head, rows, similar.id)] if rows else []
-
-
-def pictures(ledger: Ledger, finding: Finding, explained: Evidence) -> list[Picture]:
-    """Input, map and normal version of an image, or the stretch of a series."""
-    if kind(finding.modality).pictured:
-        mapped = ledger.call("show_map", finding=finding.id)
-        shown = [
-            ("input", finding.folder / "input.png", "Input", mapped.id),
-            (
-                "map",
-                keep_overlay(finding.folder, finding.regions),
-                "Map; places numbered, the most guilty first",
-                mapped.id,
-            ),
-            ("normal", finding.folder / "counterfactual.png", "Nearest normal version", explained.id),
-        ]
-        made = [
-            Picture(f"{finding.id}-{name}.png", figures.png(figures.legible(path)), caption, evidence)
-            for name, path, caption, evidence in shown
-            if path.is_file()
-        ]
-        return made + ([_strip(ledger, finding, mapped.id)] if finding.modality == "video" else [])
-    if finding.modality in ("series", "multimodal"):
-        level = flag_level(ledger.workspace.store.run(finding.run))
-        caption = "Observed and expected; the event is shaded. Below, the score and the level of alpha"
-        data = plots.series_png(series_view(finding, level))
-        return [Picture(f"{finding.id}-series.png", data, caption, explained.id, wide=True)]
-    return []
-
-
-def _strip(ledger: Ledger, finding: Finding, evidence: str) -> Picture:
-    path = keep_strip(finding.folder, flag_level(ledger.workspace.store.run(finding.run)))
-    caption = "Frames through the event, and the score of each frame with the level of alpha"
-    return Picture(f"{finding.id}-strip.png", path.read_bytes(), caption, evidence, wide=True)
-
-
 # --- how it was measured ------------------------------------------------------------------------------------------
 
 
@@ -375,35 +144,3 @@ def flat(value: Any) -> str:
             f" and {len(value) - 40} more" if len(value) > 40 else ""
         )
     return "" if value is None else number(value)
-
-
-# --- facts --------------------------------------------------------------------------------------------------------
-
-
-def find(evidence: Evidence, subject_: str, key: str) -> Fact | None:
-    """The fact of a subject and field."""
-    return next((fact for fact in evidence.facts if fact.subject == subject_ and fact.field == key), None)
-
-
-def value_of(evidence: Evidence, subject_: str, key: str) -> Any:
-    """Its value, or None."""
-    fact = find(evidence, subject_, key)
-    return fact.value if fact else None
-
-
-def number_of(evidence: Evidence, subject_: str, key: str) -> str:
-    """Its value in words, with its unit; a dash where there is none."""
-    fact = find(evidence, subject_, key)
-    return shown(fact) if fact else "–"
-
-
-def shown(fact: Fact) -> str:
-    """A fact's value as readers see it."""
-    value = when(fact.value) if fact.field.endswith("_time") and isinstance(fact.value, str) else number(fact.value)
-    return f"{value} {fact.unit}".strip()
-
-
-def subjects(evidence: Evidence, finding: str, fields: tuple[str, ...]) -> list[str]:
-    """The parts of a finding that have one of these fields, in order."""
-    own = (fact for fact in evidence.facts if fact.field in fields and fact.subject.startswith(f"{finding}/"))
-    return list(dict.fromkeys(fact.subject for fact in own))

@@ -22,8 +22,10 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.platypus import Flowable, Image, KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
-from assistant.report_data import Content, Item, Picture, Sentence
-from assistant.report_data import Table as Told
+from assistant.report_data import Content
+from assistant.report_facts import Sentence
+from assistant.report_items import Item, Picture
+from assistant.report_items import Table as Told
 
 WIDTH = A4[0] - 36 * mm
 INK, MUTED, LINE, ACCENT = (HexColor(code) for code in ("#171c23", "#56606c", "#dde2e8", "#0b5cad"))
@@ -104,7 +106,12 @@ def _finding(item: Item, known: Set[str]) -> list[Flowable]:
     parts += [KeepTogether(_picture(one, WIDTH, known)) for one in item.pictures if one.wide]
     for table in item.tables:
         parts += [_marked(table.title, table.evidence, known, "sub"), _told(table)]
-    return parts
+    return [*parts, *_listed("Ruled out", item.ruled_out, known), *_listed("Worth checking", item.checks, known)]
+
+
+def _listed(title: str, said: Sequence[Sentence], known: Set[str]) -> list[Flowable]:
+    points = [_marked(f"\u2022 {one.text}", one.evidence, known, "body") for one in said]
+    return [_text(title, "sub"), *points] if said else []
 
 
 def _told(table: Told) -> Flowable:

@@ -12,7 +12,8 @@ from shop import open_shop
 from assistant import report_data
 from assistant.report import write_report
 from assistant.report_check import check_report
-from assistant.report_data import shown
+from assistant.report_facts import Ledger, shown
+from assistant.report_reasons import checks
 from detectors.errors import AnomalyError
 
 
@@ -165,3 +166,29 @@ def test_what_is_no_report_is_told_so(shop, tmp_path, content, word):
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(AnomalyError, match=word):
         check_report(shop, file)
+
+
+@pytest.mark.parametrize("modality", ["image", "series", "table"])
+def test_what_is_ruled_out_was_measured(shop, tmp_path, modality):
+    name = finding_of(shop, modality)
+    told = json.loads(write_report(shop, tmp_path / "r.json", findings=[name]).read_text())
+    trial = next(e for e in told["evidence"] if e["tool"] == "test_explanation")
+    facts = {f["field"]: f["value"] for f in trial["facts"]}
+    said = " ".join(one["text"] for one in told["findings"][0]["ruled_out"] if one["evidence"] == trial["id"])
+    assert ("more than the named places" in said) == facts["sufficient"]
+    assert ("another place explains it" in said) == facts["necessary"]
+
+
+def test_only_the_first_findings_are_put_to_the_test(shop, tmp_path, monkeypatch):
+    monkeypatch.setattr(report_data, "TESTED", 1)
+    names = [f.id for f in shop.store.findings("R1", limit=2)]
+    told = json.loads(write_report(shop, tmp_path / "r.json", findings=names).read_text())
+    tested = [e["arguments"]["finding"] for e in told["evidence"] if e["tool"] == "test_explanation"]
+    assert tested == names[:1]
+
+
+def test_a_kind_brings_its_checks(shop, tmp_path):
+    name = finding_of(shop, "series")
+    finding = replace(shop.store.finding(name), kind="spike")
+    assert next(one.text for one in checks(Ledger(shop), finding)).startswith("Is the same spike seen")
+    assert checks(Ledger(shop), replace(finding, kind="unclear")) == []
