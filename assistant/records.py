@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-ORDERS = ("p_value", "score", "index", "created")
+ORDERS = ("p_value", "score", "index", "created", "time", "state", "kind")
 STATES = ("new", "confirmed", "false alarm", "in incident")
 LABELS = ("anomaly", "normal")
 

@@ -161,12 +161,14 @@ class Store(Memory):
 
         Equal p-values are ordered by score, the highest first.
         """
-        query = self._filtered(select(FindingRow), run, **filters)
-        query = query.order_by(*ordering(order, descending)).offset(max(offset, 0))
+        sort = ordering(order, descending)
+        query = self._filtered(select(FindingRow.id), run, **filters).order_by(*sort).offset(max(offset, 0))
         if limit is not None:
             query = query.limit(max(limit, 0))
+        wanted = query.subquery()  # ids first: a page deep inside is sorted without reading whole rows on the way
+        rows = select(FindingRow).join(wanted, wanted.c.id == FindingRow.id).order_by(*sort)
         with self.database.read() as session:
-            return [finding_record(row, self.root) for row in session.scalars(query)]
+            return [finding_record(row, self.root) for row in session.scalars(rows)]
 
     def count_findings(self, run: str | None = None, **filters: Any) -> int:
         """How many findings match.
