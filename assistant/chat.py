@@ -49,16 +49,6 @@ element.addEventListener('click', (event) => {
   if (label) trigger('click', { label: label.dataset.label });
   if (report) trigger('submit', {});
 });"""
-_TALK_JS = """
-element.addEventListener('change', (event) => trigger('select', { thread: event.target.value }));
-element.addEventListener('click', (event) => {
-  if (event.target.closest('[data-thread]')) trigger('select', { thread: 'new' });
-});"""
-_SUGGEST_JS = """
-element.addEventListener('click', (event) => {
-  const button = event.target.closest('[data-ask]');
-  if (button) trigger('select', { ask: button.dataset.ask });
-});"""
 _DOWNLOAD_JS = "() => { setTimeout(() => document.getElementById('report-file')?.click(), 150); }"
 
 
@@ -68,7 +58,7 @@ def build(workspace: Workspace, llm: str = "narrator", local_paths: bool = True)
     name = hashlib.sha256(str(workspace.store.root).encode()).hexdigest()[:16]
     with gr.Blocks(title="Anomaly assistant", analytics_enabled=False, fill_width=True) as blocks:
         session = gr.State(None)  # a `Session`, made when the page opens
-        kept = gr.BrowserState({"threads": []}, storage_key=f"anomaly-{name}", secret=name)
+        kept = gr.BrowserState({}, storage_key=f"anomaly-{name}", secret=name)
         own("", "top", value=view("top", "/".join(workspace.store.root.parts[-2:])))
         with gr.Tabs(elem_id="page-tabs") as tabs:
             with gr.Tab("Findings", id="findings"):
@@ -109,13 +99,13 @@ def bench() -> dict[str, Any]:
             parts["bridge"] = own(resource("page.js"), "bridge")
             parts["report"] = gr.DownloadButton("report", elem_id="report-file", elem_classes="offstage")
         with gr.Column(elem_id="right"):
-            parts["talk_head"] = own(_TALK_JS, "talk-head")
+            parts["talk_head"] = own(resource("talk.js"), "talk-head")
             parts["talk"] = gr.Chatbot(
                 elem_id="talk", show_label=False, height=None, buttons=["copy"], layout="bubble", feedback_options=None,
                 latex_delimiters=[], allow_tags=False, group_consecutive_messages=True, container=False,
                 placeholder="Ask about the finding in hand, or about the whole run.",
             )  # fmt: skip
-            parts["suggestions"] = own(_SUGGEST_JS, "suggestions")
+            parts["suggestions"] = own(resource("suggest.js"), "suggestions")
             parts["box"] = gr.Textbox(
                 elem_id="ask", show_label=False, label="Question", placeholder="Ask about what was found …", lines=1,
                 max_lines=6, max_length=4000, submit_btn=True, stop_btn=False, container=False,
@@ -134,7 +124,9 @@ def wire(page: Page, blocks: gr.Blocks, session: gr.State, kept: gr.BrowserState
     expected = {"fn": page.normal_version, "inputs": session, "outputs": [parts["stage"], parts["plot"]], **_QUIET}
     expected |= {"concurrency_limit": 2, "trigger_mode": "always_last"}
 
-    blocks.load(page.load, kept, [session, parts["filters"], parts["queue"], *hand, *talk], **_QUIET).then(**expected)
+    blocks.load(page.load, kept, [session, kept, parts["filters"], parts["queue"], *hand, *talk], **_QUIET).then(
+        **expected
+    )
     parts["filters"].submit(page.filtered, session, queue, **_QUIET, **quick).then(**expected)
     parts["queue"].click(page.picked, session, queue, **_QUIET, **quick).then(**expected)
     parts["head"].click(page.labelled, session, [session, parts["queue"], parts["head"]], **_QUIET)
@@ -144,12 +136,18 @@ def wire(page: Page, blocks: gr.Blocks, session: gr.State, kept: gr.BrowserState
     parts["bridge"].select(page.cited, session, cited, **_QUIET, **quick).then(**expected)
     parts["bridge"].clear(lambda: "", None, parts["drawer"], **_QUIET)
 
-    said = [parts["box"], parts["talk"], parts["suggestions"], session, kept]
+    said = [parts["box"], *talk, session]
     asking = {"concurrency_limit": 8, "concurrency_id": "ask", **_QUIET}
-    typed = parts["box"].submit(page.ask, [parts["box"], session, kept], said, **asking)
-    offered = parts["suggestions"].select(page.offered, [session, kept], said, **asking)
-    parts["box"].stop(page.stopped, session, said[:3], cancels=[typed, offered], **_QUIET)
-    parts["talk_head"].select(page.conversation, [session, kept], [session, *talk], **_QUIET)
+    typed = parts["box"].submit(page.ask, [parts["box"], session], said, **asking)
+    offered = parts["suggestions"].select(page.offered, session, said, **asking)
+    retried = parts["suggestions"].retry(page.retried, session, said, **asking)
+    parts["box"].stop(page.stopped, session, said, cancels=[typed, offered, retried], **_QUIET)
+    parts["suggestions"].edit(page.edited, session, [parts["box"], parts["suggestions"], session], **_QUIET)
+    parts["talk_head"].select(page.conversation, session, [session, *talk], **_QUIET)
+    parts["talk_head"].edit(page.renamed, session, [session, parts["talk_head"]], **_QUIET)
+    parts["talk_head"].delete(page.forgotten, session, [session, *talk], **_QUIET)
+    exported = parts["talk_head"].download(page.exported, session, parts["report"], api_visibility="private")
+    exported.success(None, None, None, js=_DOWNLOAD_JS, **_QUIET)
 
 
 def resource(name: str) -> str:

@@ -6,8 +6,10 @@ hands out no file of the store. Holds no state of a session: what is cached is t
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
 
@@ -159,16 +161,13 @@ class Desk:
 
     # --- evidence -------------------------------------------------------------------------------------------------
 
-    def evidence(self, name: str) -> tuple[str, str | None]:
-        """The panel of one evidence as HTML, and the finding it is about, if it is about one."""
+    def evidence(self, name: str, cited: Sequence[str] = ()) -> tuple[str, str | None]:
+        """The panel of one evidence as HTML, what is cited of it first, and the finding it is about, if any."""
         evidence = self.store.evidence(name)
         pictures = [picture_uri(figures.load_picture(self.store.path(p))) for p in evidence.pictures]
-        about = [subject for subject in evidence.subjects if subject.startswith("F")]
-        return chat_view.evidence_panel(evidence, pictures), about[0] if about else None
-
-    def picture(self, relative: str, side: int = 520) -> str:
-        """One of the store's pictures for the talk."""
-        return picture_uri(figures.load_picture(self.store.path(relative)), side)
+        about = [found[0] for fact in cited if (found := re.match(r"F\d+(?=[/.])", fact))]
+        about += [subject for subject in evidence.subjects if subject.startswith("F")]
+        return chat_view.evidence_panel(evidence, pictures, cited), about[0] if about else None
 
 
 def cut_at(boxes: list[figures.Box], width: int) -> int:

@@ -11,15 +11,15 @@ from html import escape
 from typing import Any
 
 from assistant.agent import Done, StepDone, StepStarted, Token
-from assistant.chat_view import linked, seal
+from assistant.chat_marks import linked, seal, with_chips
 from assistant.evidence import Answer, Claim, Evidence, Step, render
 from assistant.records import Exchange
 from assistant.words import arguments_text, markdown
 
 Message = dict[str, Any]
-Picture = Callable[[str], str]  # a path of the store → an address for an `img`
+Draw = Callable[[Sequence[Evidence]], Sequence[str]]  # what an answer cites → its figures as HTML
 _LINES = 40  # lines of a folded tool result; all of it stands behind its evidence id
-_PICTURES = 2  # shown with one answer
+_DRAWN = 6  # the latest answers of an earlier conversation are told with their figures
 
 
 def asked(question: str) -> Message:
@@ -27,7 +27,7 @@ def asked(question: str) -> Message:
     return {"role": "user", "content": markdown(question)}
 
 
-def stream(events: Iterable[Any], picture: Picture) -> Iterator[tuple[list[Message], Answer | None]]:
+def stream(events: Iterable[Any], draw: Draw) -> Iterator[tuple[list[Message], Answer | None]]:
     """The messages of one answer as they grow; the last item carries the finished `Answer`."""
     steps: list[Message] = []
     waiting: list[tuple[str, str, Message]] = []
@@ -46,23 +46,27 @@ def stream(events: Iterable[Any], picture: Picture) -> Iterator[tuple[list[Messa
         elif isinstance(event, Token):
             text += event.text
         elif isinstance(event, Done):
-            shown = [path for name in cited(event.answer) if name in seen for path in seen[name].pictures]
-            yield (
-                [*steps, *closing(event.answer, [picture(path) for path in dict.fromkeys(shown)][:_PICTURES])],
-                event.answer,
-            )
+            shown = draw([seen[name] for name in cited(event.answer) if name in seen])
+            yield [*steps, *closing(event.answer, shown)], event.answer
             return
         yield [*(dict(step) for step in steps), *([spoken(text)] if text else [])], None
 
 
-def retold(exchanges: Sequence[Exchange]) -> list[Message]:
-    """An earlier conversation, from the store."""
+def retold(
+    exchanges: Sequence[Exchange],
+    look_up: Callable[[str], Evidence | None] = lambda name: None,
+    draw: Draw = lambda cited: (),
+) -> list[Message]:
+    """An earlier conversation, from the store; `look_up` finds evidence by its id, or None where it is gone."""
     messages: list[Message] = []
-    for exchange in exchanges:
+    for left, exchange in zip(range(len(exchanges), 0, -1), exchanges, strict=True):
         answer = Answer.from_dict(exchange.answer)
+        known = {name: one for name in cited(answer) if (one := look_up(name))} if left <= _DRAWN else {}
         messages.append(asked(exchange.question))
-        messages += [{**folded(step.tool, step.arguments), **done(step, None)} for step in answer.steps]
-        messages += closing(answer, [])
+        messages += [
+            {**folded(step.tool, step.arguments), **done(step, known.get(step.evidence or ""))} for step in answer.steps
+        ]
+        messages += closing(answer, draw(list(known.values())) if known else [])
     return messages
 
 
@@ -100,29 +104,25 @@ def failed(reason: str) -> Message:
     return {"role": "assistant", "content": f'<span class="notice">{escape(reason)}</span>'}
 
 
-def closing(answer: Answer, pictures: Sequence[str]) -> list[Message]:
-    """The finished answer: notices, text, pictures, how it was checked, and the claims that were dropped."""
+def closing(answer: Answer, shots: Sequence[str]) -> list[Message]:
+    """The finished answer: notices, text, figures (HTML), how it was checked, and the claims that were dropped."""
     notices = "".join(f'<span class="notice">{escape(notice)}</span>' for notice in answer.notices)
-    shots = "".join(f'<img class="shot" src="{address}" alt="Picture cited in the answer">' for address in pictures)
-    shots = f'<span class="shots">{shots}</span>' if shots else ""
-    body = "\n\n".join(piece for piece in (notices, linked(answer.text), shots, seal(answer)) if piece)
+    shown = f'<span class="shots">{"".join(shots)}</span>' if shots else ""
+    body = "\n\n".join(piece for piece in (notices, with_chips(answer), shown, seal(answer)) if piece)
     messages: list[Message] = [{"role": "assistant", "content": body}]
     if answer.removed:
-        title = f"{len(answer.removed)} statement{'s' * (len(answer.removed) > 1)} removed: no evidence for it"
-        messages.append(
-            {
-                "role": "assistant",
-                "content": "\n".join(f"- {removed(claim)}" for claim in answer.removed),
-                "metadata": {"title": title, "status": "done"},
-            }
-        )
+        many = len(answer.removed)
+        title = f"{many} statement{'s' * (many > 1)} removed: no evidence for {'them' if many > 1 else 'it'}"
+        said = "\n".join(f"- {removed(claim)}" for claim in answer.removed)
+        messages.append({"role": "assistant", "content": said, "metadata": {"title": title, "status": "done"}})
     return messages
 
 
 def removed(claim: Claim) -> str:
-    """A dropped claim, struck out, with the reason."""
-    reason = f" {markdown(claim.reason)}" if claim.reason else ""
-    return f"<s>{escape(claim.text)}</s>{reason}"
+    """A dropped claim, struck out, with what it cited and why it was dropped."""
+    reason = f"<br>Why: {markdown(claim.reason)}." if claim.reason else ""
+    marks = " ".join(linked(f"[{name}]") for name in claim.evidence)
+    return f"<s>{escape(claim.text)}</s> {marks}{reason}"
 
 
 def cited(answer: Answer) -> list[str]:

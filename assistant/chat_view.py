@@ -16,7 +16,7 @@ import numpy as np
 from markupsafe import Markup
 
 from assistant import figures
-from assistant.evidence import Answer, Evidence, format_number
+from assistant.evidence import Evidence, Fact, format_number
 from assistant.modalities import kind
 from assistant.records import STATES, Finding, Run
 from assistant.words import arguments_text, data_uri, number, place, run_title, span, templates, title, when
@@ -24,8 +24,6 @@ from assistant.words import arguments_text, data_uri, number, place, run_title, 
 ORDERS = (("p_value", "p-value"), ("score", "score"), ("index", "position"), ("created", "latest"))
 STATE_CHOICES = (("", "all"), *((state, state) for state in STATES))
 _FACTS_SHOWN = 160  # rows of an evidence panel; the rest stays in the store
-_FINDING = re.compile(r"(?<![\w./#\[-])F\d+(?![\w-]|\.\w)")  # an id in a sentence, not one within a name
-_MARK = re.compile(r"\[(E\d+(?:\s*[,;]\s*E\d+)*)\]")
 
 
 def view(macro: str, *arguments: Any, **named: Any) -> str:
@@ -161,13 +159,23 @@ def _intervals(finding: Finding) -> list[dict[str, Any]]:
     ]
 
 
-# --- evidence and talk --------------------------------------------------------------------------------------------
+# --- evidence -----------------------------------------------------------------------------------------------------
 
 
-def evidence_panel(evidence: Evidence, pictures: Sequence[str]) -> str:
-    """What one [E7] says: the call, its note, its pictures (data URIs) and its facts."""
+def evidence_panel(evidence: Evidence, pictures: Sequence[str], cited: Iterable[str] = ()) -> str:
+    """What one [E7] says: first the facts that a sentence cites ("F12.p_value"); pictures are data URIs."""
+    wanted = set(cited)
+    first = fact_rows([fact for fact in evidence.facts if f"{fact.subject}.{fact.field}" in wanted])
+    rows = fact_rows(evidence.facts[:_FACTS_SHOWN])
+    more = max(0, len(evidence.facts) - _FACTS_SHOWN)
+    shown = {**evidence.to_dict(), "created": when(evidence.created)}
+    return view("evidence", shown, arguments_text(evidence.arguments), rows, pictures, more, first)
+
+
+def fact_rows(facts: Sequence[Fact]) -> list[dict[str, Any]]:
+    """Facts as rows of a ledger; a subject is named once."""
     rows, last = [], None
-    for fact in evidence.facts[:_FACTS_SHOWN]:
+    for fact in facts:
         owner = re.match(r"[FRI]\d+(?=/|$)", fact.subject)
         rows.append(
             {
@@ -180,31 +188,4 @@ def evidence_panel(evidence: Evidence, pictures: Sequence[str]) -> str:
             }
         )
         last = fact.subject
-    more = max(0, len(evidence.facts) - _FACTS_SHOWN)
-    shown = {**evidence.to_dict(), "created": when(evidence.created)}
-    return view("evidence", shown, arguments_text(evidence.arguments), rows, pictures, more)
-
-
-def linked(text: str) -> str:
-    """The answer's Markdown with links that the page opens: each mark, [E7] or [E7, E9], and each finding's id."""
-    pieces = []
-    for at, piece in enumerate(_MARK.split(text)):
-        if at % 2:  # what stood in a mark
-            pieces.append(" ".join(f"[{name}](#{name})" for name in re.findall(r"E\d+", piece)))
-        else:
-            pieces.append(_FINDING.sub(r"[\g<0>](#\g<0>)", piece))
-    return "".join(pieces)
-
-
-def duration(seconds: float) -> str:
-    """A time as people say it."""
-    return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
-
-
-def seal(answer: Answer) -> str:
-    """The line under an answer: how it was checked, by whom it was written, how long it took."""
-    cited = sorted({name for claim in answer.claims for name in claim.evidence}, key=lambda name: int(name[1:]))
-    count = len(answer.claims)
-    marks = ", ".join(linked(f"[{name}]") for name in cited)
-    checked = f"{count} statement{'s' * (count != 1)} checked against {marks}" if cited else "no measured facts"
-    return f'<span class="seal">{checked} · {escape(answer.model)} · {duration(answer.seconds)}</span>'
+    return rows

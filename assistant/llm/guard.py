@@ -63,7 +63,7 @@ class Turn:
     done: dict[str, str] = field(default_factory=dict)  # call -> evidence id or what came of it
     drafts: list[str] = field(default_factory=list)
     verdict: Verdict | None = None
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
 
 
 # --- asking the model ---------------------------------------------------------------------------------------------

@@ -6,11 +6,11 @@ const $ = (selector) => document.querySelector(selector);
 
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.('a[href^="#"], a[href*="/#"]');
-  const id = link && (link.getAttribute("href").match(/#([EFRI]\d+)$/) || [])[1];
+  const [, id, facts] = (link && link.getAttribute("href").match(/#([EFRI]\d+)(?:\/(.+))?$/)) || [];
   if (id) {
     event.preventDefault();
     event.stopPropagation();
-    trigger("select", { id });
+    trigger("select", { id, facts: decodeURIComponent(facts || "") });
     return;
   }
   const step = event.target.closest?.("[data-step]");
