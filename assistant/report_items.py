@@ -121,7 +121,7 @@ def strip(finding: Finding, described: Evidence) -> list[dict[str, str]]:
 def sentences(finding: Finding, described: Evidence, explained: Evidence) -> list[Sentence]:
     """What, how sure, and what would be normal."""
     p, alpha = number_of(described, finding.id, "p_value"), number_of(described, finding.id, "alpha")
-    what = f"The event of {title(finding)}" if finding.modality == "series" else finding.sample
+    what = f"The event of {title(finding)}" if kind(finding.modality).event else finding.sample
     said = [Sentence(f"{what} was flagged: its p-value is {p}, at most alpha {alpha}.", described.id)]
     if finding.extrapolated:
         said.append(
@@ -155,11 +155,7 @@ def tables(finding: Finding, described: Evidence, explained: Evidence) -> list[T
         head: tuple[str, ...] = ("place", "position", "left", "top", "width", "height", "area", "peak", "share")
         made.append(Table("Places", head, rows, described.id))
         if kind(finding.modality).event:
-            rows = [
-                spot_row(described, spot, ("first_frame", "last_frame", "peak_frame", "start_time", "end_time"))
-                for spot in spots[:1]
-            ]
-            made.append(Table("When", ("place", "first", "last", "peak", "from", "to", "share"), rows, described.id))
+            made.append(_when(described, spots[:1]))
     elif spots:
         rows = [spot_row(described, spot, ("start_time", "end_time", "length", "channels")) for spot in spots]
         made.append(Table("Intervals", ("interval", "from", "to", "stamps", "channels", "share"), rows, described.id))
@@ -174,6 +170,20 @@ def tables(finding: Finding, described: Evidence, explained: Evidence) -> list[T
         head = ("part", "observed", "expected", "share")
         made.append(Table(named.get(finding.modality, "Features"), head, rows, source.id))
     return made
+
+
+def _when(described: Evidence, spots: list[str]) -> Table:
+    """Frames of a place, and its times where the clip has any."""
+    columns = {
+        "first_frame": "first",
+        "last_frame": "last",
+        "peak_frame": "peak",
+        "start_time": "from",
+        "end_time": "to",
+    }
+    told = [key for key in columns if any(value_of(described, spot, key) is not None for spot in spots)]
+    rows = [spot_row(described, spot, tuple(told)) for spot in spots]
+    return Table("When", ("place", *(columns[key] for key in told), "share"), rows, described.id)
 
 
 def spot_row(evidence: Evidence, subject_: str, fields: tuple[str, ...]) -> dict[str, Any]:
