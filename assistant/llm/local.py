@@ -1,8 +1,9 @@
 """A transformers model in this process as a chat model with tools.
 
 The tokenizer's chat template renders messages and tools, the model generates, and tool calls are read off the text: by
-the tokenizer's own response template where it has one, else from `<tool_call>` tags or JSON. Knows LangChain messages
-and transformers; not prompts, evidence or the store.
+the tokenizer's own response template where it has one, else from `<tool_call>` tags or JSON. While a call in such tags is
+written, it is held to the tools' names and arguments (`constrained`). Knows LangChain messages and transformers; not
+prompts, evidence or the store.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import PrivateAttr
 
+from assistant.llm.constrained import HeldCalls, call_pattern, writes_json
 from assistant.llm.toolcalls import written_calls
 from detectors.errors import AnomalyError
 
@@ -69,7 +71,7 @@ class LocalModel(BaseChatModel):
     ) -> ChatResult:
         tools = kwargs.get("tools") or []
         prompt = self._render(messages, tools)
-        text, used = self._complete(prompt)
+        text, used = self._complete(prompt, tools)
         message = self._parse(text, prompt, tools)
         message.usage_metadata = {"input_tokens": used[0], "output_tokens": used[1], "total_tokens": sum(used)}
         return ChatResult(generations=[ChatGeneration(message=message)])
@@ -96,13 +98,14 @@ class LocalModel(BaseChatModel):
             chat, tools=tools or None, add_generation_prompt=True, tokenize=False
         )
 
-    def _complete(self, prompt: str) -> tuple[str, tuple[int, int]]:
+    def _complete(self, prompt: str, tools: list[dict[str, Any]]) -> tuple[str, tuple[int, int]]:
         """(what the model wrote, (tokens read, tokens written)).
 
         Raises:
             AnomalyError: the conversation is longer than the model can read.
         """
         import torch
+        from transformers import LogitsProcessorList
 
         inputs = self._tokenizer(prompt, return_tensors="pt", add_special_tokens=False).to(self._model.device)
         length = inputs["input_ids"].shape[1]
@@ -111,9 +114,18 @@ class LocalModel(BaseChatModel):
             raise AnomalyError(f"The conversation has {length} tokens, and {self.name_or_path} reads at most {limit}.")
         room = min(self.max_new_tokens, limit - length) if limit else self.max_new_tokens
         pad = self._tokenizer.pad_token_id if self._tokenizer.pad_token_id is not None else self._tokenizer.eos_token_id
+        held = LogitsProcessorList()
+        if tools and writes_json(str(self._tokenizer.chat_template)):
+            held.append(HeldCalls(self._tokenizer, call_pattern(tools), length))
         with self._lock, torch.inference_mode():
             out = self._model.generate(
-                **inputs, max_new_tokens=room, do_sample=False, max_time=self.timeout, pad_token_id=pad, use_cache=True
+                **inputs,
+                max_new_tokens=room,
+                do_sample=False,
+                max_time=self.timeout,
+                pad_token_id=pad,
+                use_cache=True,
+                logits_processor=held,
             )
         written = out[0, length:]
         return self._tokenizer.decode(written, skip_special_tokens=False), (length, len(written))
