@@ -84,6 +84,7 @@ def load_excerpt(folder: Path) -> Excerpt:
             kept: dict[str, Any] = {name: file[name] for name in file.files}
     except (OSError, ValueError) as error:
         raise lost(folder / FILE) from error
+    kept.pop("fitted_p", None)  # see assistant/repricing.py
     for name in ("first", "peak", "begin"):
         kept[name] = int(kept[name])
     kept["event"] = tuple(int(v) for v in kept["event"])

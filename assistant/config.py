@@ -36,6 +36,7 @@ class Config:
     port: int = 7860
     alpha: float = 0.01
     device: str = "auto"
+    user: str = ""  # who makes changes, for the audit log; this machine's user where nothing is set
     kinds: str = ""  # folder of own kinds of anomaly, see prompts/kinds
     pictures: int = 50  # findings whose pictures and normal versions are made at once, the most anomalous first
 

@@ -22,10 +22,6 @@ GAP = 3.0  # lengths of an event within which another may still belong to it
 LEADERS = 60  # groups looked for; in a large incident of unlike findings the rest stays ungrouped
 JUDGED = 200  # rows that are asked who leads
 TITLED = 5000  # findings that the title is made from
-LABEL_EFFECT = (
-    "From the next detection with this model on, the score of this finding counts as a normal one; "
-    "its own p-value stays as it was."
-)
 
 
 def open_incident(store: Store, findings: Sequence[str]) -> Incident:

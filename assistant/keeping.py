@@ -141,6 +141,7 @@ def load_stretch(folder: Path) -> Stretch:
             kept = {name: file[name] for name in file.files}
     except (OSError, ValueError) as error:
         raise lost(folder / "window.npz") from error
+    kept.pop("fitted_p", None)  # see assistant/repricing.py
     first, last = kept.pop("event").tolist()
     channels = tuple(kept.pop("channels").tolist())
     stretch = Stretch(start=int(kept.pop("start")), event=(first, last), channels=channels, **kept)

@@ -11,6 +11,7 @@ import threading
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,8 +49,10 @@ class Workspace:
     def __init__(self, store: Store, config: Config | None = None) -> None:
         self.store = store
         self.config = config or Config()
+        self.store.user = self.config.user or self.store.user
         self.lock = threading.RLock()
         self._detectors: OrderedDict[str, Detector] = OrderedDict()
+        self._counted: dict[str, list[float]] = {}  # run -> labelled scores in its detector's calibration
         self._frames: OrderedDict[Path, pd.DataFrame] = OrderedDict()
 
     @classmethod
@@ -62,7 +65,7 @@ class Workspace:
         return cls(Store.open(config.store, Path(config.files) if config.files else None, create), config)
 
     def detector(self, run: Run | str) -> Detector:
-        """The detector that made a run, calibrated as it was then.
+        """The detector that made a run, with the calibration that the run's p-values are of now.
 
         Raises:
             AnomalyError: its folder is gone or holds another model by now.
@@ -71,9 +74,14 @@ class Workspace:
         with self.lock:
             if run.id not in self._detectors:
                 self._detectors[run.id] = self._load(run)
+                self._counted[run.id] = []
                 while len(self._detectors) > KEPT_DETECTORS:
                     self._detectors.popitem(last=False)
             self._detectors.move_to_end(run.id)
+            scores = list(run.info.get("recalibration") or [])
+            if self._counted.get(run.id) != scores:  # another process may have moved it meanwhile
+                self._detectors[run.id].recalibrate(scores)
+                self._counted[run.id] = scores
             return self._detectors[run.id]
 
     def _load(self, run: Run) -> Detector:
@@ -82,8 +90,6 @@ class Workspace:
             raise AnomalyError(
                 f"The model in {run.model} was fitted again after {run.id}; run `anomaly detect` again to score anew."
             )
-        if run.info.get("recalibration"):
-            detector.recalibrate(run.info["recalibration"])
         return detector
 
     def series(self, run: str) -> pd.DataFrame:
@@ -264,9 +270,8 @@ def run_detection(
 ) -> Run:
     """Score new data, keep the run with its findings, and draw the most anomalous ones.
 
-    Findings of this model that people labelled normal are added to the calibration first, see `Run.info`:
-    `recalibration` (their scores), `threshold_before` and `threshold` (the score from which alpha flags); `drift` says
-    whether the batch as a whole scores unlike the normals of the fit.
+    The calibration revision in force counts (see `assistant.feedback`), and `Run.info` says which, see `_recalibrate`;
+    `drift` says whether the batch as a whole scores unlike the normals of the fit.
 
     Raises:
         AnomalyError: unusable source or model, or samples that do not fit the model. Nothing is kept then.
@@ -285,6 +290,7 @@ def run_detection(
     job = scoring_job(workspace, detector, data, alpha, fdr, staging, lambda f, m: tell(0.9 * f, m))
     try:
         batch = SCORERS[data.modality](job)
+        note_fitted(batch, detector)
         drift = detector.score_drift(batch.scores).to_dict()
         run = Run(
             id="",
@@ -316,6 +322,13 @@ def read(source: Any, modality: str) -> Any:
     return read_source(source, modality)
 
 
+def picture(source: Any) -> np.ndarray:
+    """A picture, (h, w) or (h, w, 3) uint8. Raises AnomalyError where it cannot be read."""
+    from detectors.data import open_image
+
+    return open_image(source)
+
+
 def scoring_job(
     workspace: Workspace,
     detector: Detector,
@@ -327,35 +340,42 @@ def scoring_job(
     **more: Any,
 ) -> Job:
     """What a scorer is given; `more`: `Job.offset` and `Job.wanted`, for a run that grows."""
-    from detectors.data import open_image
-
     kinds = load_kinds(workspace.config.kinds)
-    return Job(detector, data, alpha, fdr, _cut, open_image, staging, tell, kinds, **more)
+    return Job(detector, data, alpha, fdr, _cut, picture, staging, tell, kinds, **more)
 
 
 def _recalibrate(
     workspace: Workspace, detector: Detector, model: str, info: Mapping[str, Any], alpha: float
 ) -> dict[str, Any]:
-    """Add the scores of findings labelled normal to the calibration; what changed, in words of `Run.info`."""
-    scores: list[float] = []
-    labelled = []
-    for finding in workspace.store.labelled(model, "normal"):
-        if workspace.store.run(finding.run).info.get("model_hash") == info.get("model_hash"):
-            labelled.append(finding.id)
-            scores += _own_scores(finding)
+    """Give a detector just loaded the calibration revision in force; what that is, in words of `Run.info`:
+    `recalibration` (scores of findings labelled normal, `relabelled`), `threshold_before` and `threshold` (the score
+    from which alpha flags), `revision` with its hash where there is one, `labels_waiting` (labels not in it)."""
+    store, model_hash = workspace.store, str(info.get("model_hash"))
+    found = store.revision(model, model_hash)
+    scores, findings = (found.scores, found.findings) if found else ([], [])
     before = detector.threshold(alpha)
     if scores:
         detector.recalibrate(scores)
-    after = detector.threshold(alpha)
-    return {"recalibration": scores, "relabelled": labelled, "threshold_before": before, "threshold": after}
+    told = {"recalibration": scores, "relabelled": findings, "threshold_before": before}
+    told |= {"threshold": detector.threshold(alpha)}
+    if found is not None:
+        told |= {"revision": found.id, "revision_sha256": found.sha256}
+    waiting = {one.id for one in store.labelled(model, "normal", model_hash)} ^ set(findings)
+    return {**told, "labels_waiting": len(waiting)}
 
 
-def _own_scores(finding: Finding) -> list[float]:
-    if finding.modality != "series":
-        return [finding.score]
-    stretch = keeping.load_stretch(finding.folder)
-    own = np.asarray(stretch.scores[stretch.rows], float)
-    return [float(score) for score in own[np.isfinite(own)]]
+def note_fitted(batch: Batch, detector: Detector) -> None:
+    """Where labels count in a detector's calibration, keep beside each p-value what the fit alone says."""
+    calibration = detector.calibrations[None]
+    if calibration.joined is None:
+        return
+    own, scores = calibration.fitted, np.array([finding.score for finding in batch.findings])
+    p_values, beyond = own.p_value(scores), own.extrapolated(scores)
+    batch.findings = [
+        replace(finding, fitted_p=float(p), fitted_extrapolated=bool(tail)) if p < finding.p_value else finding
+        for finding, p, tail in zip(batch.findings, p_values, beyond, strict=True)
+    ]
+    batch.fitted_p = own.p_value(batch.scores)
 
 
 def _mover(store: Store, staging: Path, folders: Sequence[Path]) -> Callable[[str, list[str]], None]:
@@ -374,8 +394,12 @@ def _mover(store: Store, staging: Path, folders: Sequence[Path]) -> Callable[[st
 
 
 def _samples(batch: Batch) -> list[Sample]:
-    rows = zip(batch.names, batch.scores.tolist(), batch.p_values.tolist(), strict=True)
-    return [Sample("", name, i, score, p, p <= batch.alpha) for i, (name, score, p) in enumerate(rows)]
+    fitted = batch.p_values if batch.fitted_p is None else batch.fitted_p
+    rows = zip(batch.names, batch.scores.tolist(), batch.p_values.tolist(), fitted.tolist(), strict=True)
+    return [
+        Sample("", name, i, score, p, p <= batch.alpha, fitted_p=own if own < p else None)
+        for i, (name, score, p, own) in enumerate(rows)
+    ]
 
 
 def _draw_first(workspace: Workspace, run: Run, tell: Progress) -> None:
@@ -395,25 +419,3 @@ def _cut(p_values: np.ndarray, fdr: float) -> float:
 
     flags = benjamini_hochberg(p_values, fdr)
     return float(p_values[flags].max()) if flags.any() else fdr / max(1, len(p_values))
-
-
-def label_effect(workspace: Workspace, finding: Finding) -> dict[str, Any]:
-    """What the labels on this finding's model change at the next detection: thresholds and a sentence.
-
-    Raises:
-        AnomalyError: the model is not there any more.
-    """
-    run = workspace.store.run(finding.run)
-    detector = load(run.model, workspace.config.device)
-    changed = _recalibrate(workspace, detector, run.model, detector.info(), run.alpha)
-    number, before, after = len(changed["relabelled"]), changed["threshold_before"], changed["threshold"]
-    if not number:
-        sentence = "No finding of this model is labelled normal, so its calibration stays as fitted."
-    else:
-        flagged = "would still be flagged" if finding.score >= after else "would not be flagged again"
-        sentence = (
-            f"From the next detection on, {number} finding{'s' if number > 1 else ''} labelled normal "
-            f"count{'' if number > 1 else 's'} in the calibration: the score flagged at alpha {run.alpha:g} goes from "
-            f"{before:.4g} to {after:.4g}, and {finding.id} (score {finding.score:.4g}) {flagged}."
-        )
-    return {**keeping.plain(changed), "sentence": sentence}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, and_, not_, or_, select
 
 from assistant.database import StoreError
-from assistant.records import ORDERS, STATES
-from assistant.rows import id_number
-from assistant.schema import FindingRow, RunRow, TagRow
+from assistant.records import ORDERS, STATE_OF, STATES
+from assistant.rows import id_number, now
+from assistant.schema import FindingRow, IgnoredRow, RuleRow, RunRow, TagRow
 
 SAME_WORDS, SAME_NUMBERS, UNLIKE = 3, 4, 5
 COMMON_WORDS = {"the", "row", "sample", "image", "picture", "number", "no", "file", "nr"}  # say nothing about which
@@ -41,7 +41,25 @@ def _searched(text: str) -> ColumnElement[bool]:
     return or_(named, FindingRow.id == int(identity[1])) if identity else named
 
 
+def in_force() -> tuple[ColumnElement[bool], ...]:
+    """What a rule in force fulfils now."""
+    return RuleRow.removed.is_(None), RuleRow.expires > now()
+
+
+def covering() -> tuple[ColumnElement[bool], ...]:
+    """What a rule in force and the finding that it covers fulfil now: what people confirmed is never ignored."""
+    return (*in_force(), FindingRow.state != STATE_OF["anomaly"])
+
+
+def ignored_now(yes: bool) -> ColumnElement[bool]:
+    """Findings that a rule in force covers, or those that none does."""
+    query = select(IgnoredRow.finding_id).join(RuleRow, RuleRow.id == IgnoredRow.rule_id).where(*in_force())
+    covered = and_(FindingRow.id.in_(query), FindingRow.state != STATE_OF["anomaly"])
+    return covered if yes else not_(covered)
+
+
 FILTERS: dict[str, Any] = {
+    "ignored": ignored_now,
     "state": _in_state,
     "kind": lambda kind: FindingRow.kind == kind,
     "not_state": lambda state: FindingRow.state != state,

@@ -12,6 +12,7 @@ from typing import Any
 ORDERS = ("p_value", "score", "index", "created", "time", "state", "kind")
 STATES = ("new", "confirmed", "false alarm", "in incident")
 LABELS = ("anomaly", "normal")
+STATE_OF = {"anomaly": "confirmed", "normal": "false alarm"}
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,9 @@ class Finding:
     kind: str = ""  # of anomaly, see assistant/kinds.py; "unclear", or "" where nothing was measured
     kind_confidence: float | None = None  # 0..1
     stability: dict[str, Any] | None = None  # detectors.stability.Stability: in how many of how many runs it is flagged
+    fitted_p: float | None = None  # the p-value before labels moved it; None: they have not
+    fitted_extrapolated: bool | None = None
+    ignored: str | None = None  # the rule in force that covers it, "rule 2"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -78,6 +82,7 @@ class Sample:
     p_value: float
     flagged: bool
     finding: str | None = None
+    fitted_p: float | None = None  # as in Finding
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,75 @@ class Label:
     note: str
     who: str
     created: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """One entry of the audit log. Before and after are what changed, by name."""
+
+    id: str  # "A7"
+    created: str
+    who: str
+    via: str  # "command line" | "page" | "chat" | "python"
+    session: str  # which page or conversation, shortened so that it opens nothing
+    action: str
+    subject: str  # "F12", "rule 2", "C1", "I3", a kind
+    why: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+    undoes: str | None = None
+    undone: str | None = None  # the entry that undid it
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Revision:
+    """What counts as normal for one fitted model beside its own calibration; the model on disk stays as it is."""
+
+    id: str  # "C1"
+    model: str
+    model_hash: str
+    findings: list[str]  # labelled normal
+    scores: list[float]  # theirs
+    sha256: str  # over model hash, findings and scores
+    created: str
+    who: str
+    withdrawn: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What is ignored: findings that match all that is given ("" matches any), until it expires."""
+
+    id: str  # "rule 2"
+    kind: str
+    position: str
+    part: str
+    source: str  # words of the source's path or the sample's name
+    reason: str
+    expires: str  # ISO time, UTC
+    created: str = ""
+    who: str = ""
+    removed: str | None = None
+
+    @property
+    def what(self) -> str:
+        """What it ignores, in words."""
+        kind = self.kind or "anything"
+        where = [f"at {self.position}" if self.position else "", f"in {self.part}" if self.part else "",
+                 f"from {self.source}" if self.source else ""]  # fmt: skip
+        return " ".join([kind, *(one for one in where if one)])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {**asdict(self), "what": self.what}
 
 
 @dataclass(frozen=True)
@@ -143,3 +217,5 @@ class NewFinding:
     kind: str = ""
     kind_confidence: float | None = None
     stability: dict[str, Any] | None = None
+    fitted_p: float | None = None
+    fitted_extrapolated: bool | None = None

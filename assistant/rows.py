@@ -15,7 +15,9 @@ from assistant.database import StoreError
 from assistant.evidence import Evidence, Fact
 from assistant.records import Finding, Incident, NewFinding, Run, Sample
 from assistant.schema import (
+    AuditRow,
     Base,
+    CalibrationRow,
     EvidenceRow,
     FindingRow,
     IncidentRow,
@@ -30,6 +32,8 @@ KINDS: dict[str, tuple[str, type[Base]]] = {
     "F": ("finding", FindingRow),
     "E": ("evidence", EvidenceRow),
     "I": ("incident", IncidentRow),
+    "A": ("change", AuditRow),
+    "C": ("calibration revision", CalibrationRow),
 }
 TAGGED_PARTS = 8  # a finding can be found by its most guilty parts
 TAGGED_SHARE = 0.05  # ... that carry at least this share of its score
@@ -82,9 +86,10 @@ _FINDING_COLUMNS = [
 ]
 
 
-def finding_record(row: FindingRow, root: Path) -> Finding:
+def finding_record(row: FindingRow, root: Path, ignored: str | None = None) -> Finding:
     """A finding with its folder under `root`."""
     return Finding(
+        ignored=ignored,
         id=f"F{row.id}",
         run=f"R{row.run_id}",
         folder=root / "runs" / f"R{row.run_id}" / f"F{row.id}",
@@ -96,7 +101,7 @@ def finding_record(row: FindingRow, root: Path) -> Finding:
 def sample_record(row: SampleRow) -> Sample:
     """A scored sample."""
     finding = f"F{row.finding_id}" if row.finding_id else None
-    return Sample(f"R{row.run_id}", row.name, row.index, row.score, row.p_value, row.flagged, finding)
+    return Sample(f"R{row.run_id}", row.name, row.index, row.score, row.p_value, row.flagged, finding, row.fitted_p)
 
 
 def evidence_record(row: EvidenceRow) -> Evidence:
@@ -137,7 +142,7 @@ def insert_findings(session: Session, run_id: int, run: Run, findings: Sequence[
         "created": created,
     }
     copied = ("sample", "index", "score", "p_value", "extrapolated", "regions", "parts", "kind", "kind_confidence",
-              "stability")  # fmt: skip
+              "stability", "fitted_p", "fitted_extrapolated")  # fmt: skip
     rows = [{**fixed, **{key: getattr(f, key) for key in copied}, "time": f.time or created} for f in findings]
     statement = insert(FindingRow).returning(FindingRow.id, sort_by_parameter_order=True)
     ids = list(session.scalars(statement, rows))
@@ -168,5 +173,11 @@ def _tags(run_id: int, finding_id: int, finding: NewFinding) -> Iterable[dict[st
 
 def sample_values(run_id: int, sample: Sample, findings: dict[int, int]) -> dict[str, Any]:
     """A row of the samples table; `findings` maps a sample's index to its finding's number."""
-    values = {"run_id": run_id, "index": sample.index, "name": sample.name, "finding_id": findings.get(sample.index)}
-    return {**values, "score": sample.score, "p_value": sample.p_value, "flagged": sample.flagged}
+    values: dict[str, Any] = {
+        "run_id": run_id,
+        "index": sample.index,
+        "name": sample.name,
+        "finding_id": findings.get(sample.index),
+    }
+    values |= {"score": sample.score, "p_value": sample.p_value, "fitted_p": sample.fitted_p}
+    return {**values, "flagged": sample.flagged}

@@ -70,6 +70,8 @@ class FindingRow(Base):
     kind: Mapped[str] = mapped_column(String(64), server_default="")
     kind_confidence: Mapped[float | None]
     stability: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    fitted_p: Mapped[float | None]  # before labels moved the p-value; NULL: they have not
+    fitted_extrapolated: Mapped[bool | None]
 
 
 Index("ix_findings_run_p", FindingRow.run_id, FindingRow.p_value, FindingRow.score.desc())
@@ -121,6 +123,7 @@ class SampleRow(Base):
     p_value: Mapped[float]
     flagged: Mapped[bool]
     finding_id: Mapped[int | None] = mapped_column(ForeignKey("findings.id"))
+    fitted_p: Mapped[float | None]
 
 
 Index("ix_samples_name", SampleRow.name)
@@ -159,6 +162,82 @@ class LabelRow(Base):
 
 
 Index("ix_labels_finding", LabelRow.finding_id)
+
+
+class AuditRow(Base):
+    """One change: who, when, why, before and after. SQLite refuses to alter or delete rows, see migration 0004."""
+
+    __tablename__ = "audit"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    created: Mapped[str] = mapped_column(String(32))
+    who: Mapped[str] = mapped_column(String(64))
+    via: Mapped[str] = mapped_column(String(32))
+    session: Mapped[str] = mapped_column(String(64))
+    action: Mapped[str] = mapped_column(String(32))
+    subject: Mapped[str] = mapped_column(String(64))
+    why: Mapped[str] = mapped_column(Text)
+    before: Mapped[dict[str, Any]]
+    after: Mapped[dict[str, Any]]
+    undoes: Mapped[int | None] = mapped_column(ForeignKey("audit.id"))
+
+
+Index("ix_audit_undoes", AuditRow.undoes)
+
+
+class AuditFindingRow(Base):
+    """Which findings a change was about."""
+
+    __tablename__ = "audit_findings"
+    audit_id: Mapped[int] = mapped_column(ForeignKey("audit.id"), primary_key=True)
+    finding_id: Mapped[int] = mapped_column(ForeignKey("findings.id"), primary_key=True)
+
+
+Index("ix_audit_findings_finding", AuditFindingRow.finding_id)
+
+
+class CalibrationRow(Base):
+    """One revision of a model's calibration: all scores that count as normal beside those of the fit."""
+
+    __tablename__ = "calibrations"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(Text)
+    model_hash: Mapped[str] = mapped_column(String(64))
+    findings: Mapped[list[Any]]
+    scores: Mapped[list[Any]]
+    sha256: Mapped[str] = mapped_column(String(64))
+    created: Mapped[str] = mapped_column(String(32))
+    who: Mapped[str] = mapped_column(String(64))
+    withdrawn: Mapped[str | None] = mapped_column(String(32))
+
+
+Index("ix_calibrations_model", CalibrationRow.model_hash, CalibrationRow.id)
+
+
+class RuleRow(Base):
+    """A kind of anomaly that is ignored at a place, until a day; "" means any."""
+
+    __tablename__ = "rules"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(64))
+    position: Mapped[str] = mapped_column(Text)
+    part: Mapped[str] = mapped_column(Text)
+    source: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    expires: Mapped[str] = mapped_column(String(32))
+    created: Mapped[str] = mapped_column(String(32))
+    who: Mapped[str] = mapped_column(String(64))
+    removed: Mapped[str | None] = mapped_column(String(32))
+
+
+class IgnoredRow(Base):
+    """A finding that a rule covers, in force or not."""
+
+    __tablename__ = "ignored"
+    finding_id: Mapped[int] = mapped_column(ForeignKey("findings.id"), primary_key=True)
+    rule_id: Mapped[int] = mapped_column(ForeignKey("rules.id"), primary_key=True)
+
+
+Index("ix_ignored_rule", IgnoredRow.rule_id)
 
 
 class AnswerRow(Base):

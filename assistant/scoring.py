@@ -70,6 +70,7 @@ class Batch:
     findings: list[NewFinding] = field(default_factory=list)
     folders: list[Path] = field(default_factory=list)  # staged, one a finding
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    fitted_p: np.ndarray | None = None  # p-values without labels, where labels count
 
     def add(self, job: Job, detection: Any, name: str, index: int, time: str = "") -> Path:
         """Take up a detection; returns the folder for what it keeps."""

@@ -12,10 +12,13 @@ from typing import Any
 
 from sqlalchemy import func, insert, select, update
 
+from assistant.audit import INCIDENT_MADE, KINDS_RENAMED, UNDONE
+from assistant.calibrations import Calibrations
 from assistant.database import Database, StoreError, database_url, make_folder
+from assistant.labels import Labels
 from assistant.memory import Memory
 from assistant.queries import SAME_NUMBERS, SAME_WORDS, condition, contains, likeness, ordering, telling_piece
-from assistant.records import LABELS, Finding, Incident, Label, NewFinding, Run, Sample
+from assistant.records import Change, Finding, Incident, NewFinding, Run, Sample
 from assistant.rows import (
     finding_record,
     get_row,
@@ -28,10 +31,10 @@ from assistant.rows import (
     sample_record,
     sample_values,
 )
+from assistant.rules import Rules
 from assistant.schema import (
     FindingRow,
     IncidentRow,
-    LabelRow,
     RunRow,
     SampleRow,
     SignatureRow,
@@ -44,7 +47,7 @@ CANDIDATES = 5000  # sample names looked at when a name is not exact
 BATCH = 5000  # ids in one statement
 
 
-class Store(Memory):
+class Store(Memory, Labels, Calibrations, Rules):
     """The one place where things are kept. Every method is one transaction."""
 
     def __init__(self, database: Database, root: Path) -> None:
@@ -120,6 +123,7 @@ class Store(Memory):
             del values["id"]
             run_id = session.execute(insert(RunRow).returning(RunRow.id), values).scalar_one()
             numbers = insert_findings(session, run_id, run, findings)
+            self.cover_new(session, numbers)
             by_index = {finding.index: number for finding, number in zip(findings, numbers, strict=True)}
             if samples:
                 insert_rows(session, SampleRow, [sample_values(run_id, sample, by_index) for sample in samples])
@@ -168,14 +172,16 @@ class Store(Memory):
         wanted = query.subquery()  # ids first: a page deep inside is sorted without reading whole rows on the way
         rows = select(FindingRow).join(wanted, wanted.c.id == FindingRow.id).order_by(*sort)
         with self.database.read() as session:
-            return [finding_record(row, self.root) for row in session.scalars(rows)]
+            found = session.scalars(rows).all()
+            ignored = self.ignored_by(session, [row.id for row in found])
+            return [finding_record(row, self.root, ignored.get(row.id)) for row in found]
 
     def count_findings(self, run: str | None = None, **filters: Any) -> int:
         """How many findings match.
 
         Filters: state, not_state, kind, label, model (a folder), part (a part that carries score), position,
         search (in sample name or note), min_p, max_p, max_index, min_score, since, until (ISO times), incident,
-        sample (exact name), ids.
+        sample (exact name), ids, ignored (whether a rule in force covers it).
         """
         query = self._filtered(select(func.count()).select_from(FindingRow), run, **filters)
         with self.database.read() as session:
@@ -188,7 +194,8 @@ class Store(Memory):
             StoreError: unknown id; the sentence names the known range.
         """
         with self.database.read() as session:
-            return finding_record(get_row(session, "F", finding), self.root)
+            row = get_row(session, "F", finding)
+            return finding_record(row, self.root, self.ignored_by(session, [row.id]).get(row.id))
 
     def states(self, run: str | None = None) -> dict[str, int]:
         """How many findings are in each state."""
@@ -206,14 +213,19 @@ class Store(Memory):
         with self.database.read() as session:
             return {str(kind): int(number) for kind, number in session.execute(query)}
 
-    def set_kinds(self, kinds: Mapping[str, tuple[str, float]]) -> None:
+    def set_kinds(self, kinds: Mapping[str, tuple[str, float]], why: str = "") -> None:
         """Give findings other kinds: finding -> (kind, confidence)."""
         rows = [
             {"id": id_number("F", name), "kind": kind, "kind_confidence": sure} for name, (kind, sure) in kinds.items()
         ]
         if rows:
+            numbers = [id_number("F", name) for name in kinds]
             with self.database.write() as session:
+                known = session.execute(select(FindingRow.id, FindingRow.kind).where(FindingRow.id.in_(numbers)))
+                before = {f"F{number}": kind for number, kind in known}
                 session.execute(update(FindingRow), rows)
+                after = {name: kind for name, (kind, _) in kinds.items()}
+                self.record(session, KINDS_RENAMED, f"{len(rows)} findings", why, before, after, numbers)
 
     def involved(
         self, kind: str = "part", run: str | None = None, limit: int = 10, **filters: Any
@@ -304,35 +316,6 @@ class Store(Memory):
         best = ranked[0][0] if ranked else 0
         return [sample_record(row) for rank, _, row in ranked if rank == best][:limit]
 
-    # --- feedback -------------------------------------------------------------------------------------------------
-
-    def label(self, finding: str, label: str, note: str = "", who: str = "user") -> Finding:
-        """Keep feedback on a finding; the latest word counts."""
-        if label not in LABELS:
-            raise StoreError(f"the label {label!r} is unknown; known: {', '.join(LABELS)}")
-        state = "confirmed" if label == "anomaly" else "false alarm"
-        with self.database.write() as session:
-            row = get_row(session, "F", finding)
-            row.label, row.state, row.note = label, state, note or row.note
-            values = {"finding_id": row.id, "label": label, "note": note, "who": who, "created": now()}
-            session.execute(insert(LabelRow), values)
-        return self.finding(finding)
-
-    def labels(self, finding: str) -> list[Label]:
-        """The feedback on a finding, in order."""
-        query = select(LabelRow).where(LabelRow.finding_id == id_number("F", finding)).order_by(LabelRow.id)
-        with self.database.read() as session:
-            rows = session.scalars(query)
-            return [Label(f"F{row.finding_id}", row.label, row.note, row.who, row.created) for row in rows]
-
-    def labelled(self, model: str, label: str = "normal") -> list[Finding]:
-        """Findings of a model that carry this label now; several findings of one sample count once."""
-        query = self._filtered(select(FindingRow, RunRow.source), None, model=model, label=label)
-        query = query.join(RunRow, RunRow.id == FindingRow.run_id).order_by(FindingRow.id)
-        with self.database.read() as session:
-            latest = {(source, row.sample): row for row, source in session.execute(query)}
-            return [finding_record(row, self.root) for row in latest.values()]
-
     # --- incidents ------------------------------------------------------------------------------------------------
 
     def add_incident(self, title: str, findings: Sequence[str], note: str = "") -> Incident:
@@ -343,15 +326,39 @@ class Store(Memory):
             wanted = sorted({id_number("F", finding) for finding in findings})
             values = {"title": title, "note": note, "created": now()}
             number = session.execute(insert(IncidentRow).returning(IncidentRow.id), values).scalar_one()
+            before: dict[str, Any] = {}
             for first in range(0, len(wanted), BATCH):
                 batch = wanted[first : first + BATCH]
                 found = set(session.scalars(select(FindingRow.id).where(FindingRow.id.in_(batch))))
                 for missing in sorted(set(batch) - found):
                     get_row(session, "F", f"F{missing}")
+                before |= _places(session, batch)
                 members = update(FindingRow).where(FindingRow.id.in_(batch))
                 session.execute(members.where(FindingRow.state == "new").values(state="in incident"))
                 session.execute(members.values(incident_id=number))
+            after = {"title": title, "findings": len(wanted)}
+            self.record(session, INCIDENT_MADE, f"I{number}", note, before, after, wanted)
         return self.incident(f"I{number}")
+
+    def undo_incident(self, change: Change, why: str = "") -> str:
+        """Put the findings of an incident back where they were before it was made; the id of the new entry.
+
+        Raises:
+            StoreError: some of them have moved on to another incident since.
+        """
+        number = id_number("I", change.subject)
+        with self.database.write() as session:
+            rows = {f"F{row.id}": row for row in session.scalars(
+                select(FindingRow).where(FindingRow.incident_id == number))}  # fmt: skip
+            moved = sorted(set(change.before) - set(rows))
+            if moved:
+                raise StoreError(f"{moved[0]} is in another incident since {change.id}; undo that first.")
+            for name, (state, incident) in change.before.items():
+                row = rows[name]
+                row.incident_id = incident
+                row.state = state if row.state == "in incident" else row.state
+            undoes, about = id_number("A", change.id), [row.id for row in rows.values()]
+            return f"A{self.record(session, UNDONE, change.subject, why, change.after, {}, about, undoes)}"
 
     def incident(self, incident: str) -> Incident:
         """One incident with its findings, in their order of detection."""
@@ -363,3 +370,10 @@ class Store(Memory):
         with self.database.read() as session:
             rows = session.scalars(select(IncidentRow).order_by(IncidentRow.id.desc())).all()
             return [incident_record(session, row) for row in rows]
+
+
+def _places(session: Any, findings: Sequence[int]) -> dict[str, Any]:
+    """Finding -> (state, number of its incident)."""
+    row = FindingRow
+    found = session.execute(select(row.id, row.state, row.incident_id).where(row.id.in_(findings)))
+    return {f"F{number}": [state, incident] for number, state, incident in found}

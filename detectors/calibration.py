@@ -22,13 +22,20 @@ class Calibration:
     formula stays at 1 / (m + 1), too coarse for small sets and for false-discovery control; there a generalised Pareto
     tail (Pickands 1975; probability-weighted moments, shape bounded to [0, 0.5]) goes on from that value;
     `extrapolated` says for which scores this was so.
+
+    `added` are scores of flagged samples that people called normal, one each. They are selected (nobody labels what
+    was not flagged), so joining them is not exchangeable with a new normal. Joined, a score has
+    p' = (1 + #{c >= s} + #{added >= s}) / (m + k + 1), and the tail is fitted anew; what counts is max(p, p'). Since
+    that is never below p, a normal sample is flagged at any alpha at most as often as before, however the labels came
+    about; the price is power near the added scores. (p' alone could fall below p by (m + 1) / (m + k + 1).)
     """
 
-    def __init__(self, scores: np.ndarray, block: float = 1.0) -> None:
-        finite = np.asarray(scores, np.float64).ravel()
-        self.scores = np.sort(finite[np.isfinite(finite)])
+    def __init__(self, scores: np.ndarray, block: float = 1.0, added: np.ndarray | None = None) -> None:
+        self.scores = _finite(scores)
         self.block = max(1.0, float(block))
         self.shape, self.scale, self.start = self._fit_tail()
+        self.added = _finite(np.zeros(0) if added is None else added)
+        self.joined: Calibration | None = _Joined(self) if len(self.added) else None
 
     @property
     def count(self) -> float:
@@ -67,26 +74,51 @@ class Calibration:
 
     def p_value(self, scores: np.ndarray) -> np.ndarray:
         """(n,) p-values; NaN scores (nothing to judge) give 1."""
+        own = self._own_p_value(scores)
+        return own if self.joined is None else np.maximum(own, self.joined._own_p_value(scores))
+
+    def extrapolated(self, scores: np.ndarray) -> np.ndarray:
+        """Which scores lie above every calibration score and so take their p-value from the fitted tail."""
+        own = self._beyond(scores)
+        if self.joined is None:
+            return own
+        return self.raised(scores, self._own_p_value(scores), own)[1]
+
+    def raised(self, scores: np.ndarray, p: np.ndarray, beyond: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(n,) p-values of the fit and which of them come from the tail -> the same after the labels."""
+        if self.joined is None:
+            return np.asarray(p, np.float64), np.asarray(beyond, bool)
+        other = self.joined._own_p_value(scores)
+        higher = other > p
+        return np.where(higher, other, p), np.where(higher, self.joined._beyond(scores), beyond)
+
+    def _own_p_value(self, scores: np.ndarray) -> np.ndarray:
         scores = np.asarray(scores, np.float64)
-        above = len(self.scores) - np.searchsorted(self.scores, scores, side="left")
-        p = np.minimum(1.0, (1 + above / self.block) / (self.count + 1))
-        beyond = self.extrapolated(scores)
+        p = np.minimum(1.0, (1 + self._above(scores)) / (self.count + 1))
+        beyond = self._beyond(scores)
         if beyond.any():
             rest = self._log_survival(scores[beyond]) - self._log_survival(self.scores[-1:])
             p[beyond] = np.maximum(np.exp(rest) / (self.count + 1), 1e-12)
         return np.where(np.isnan(scores), 1.0, p)
 
-    def extrapolated(self, scores: np.ndarray) -> np.ndarray:
-        """Which scores lie above every calibration score and so take their p-value from the fitted tail."""
+    def _above(self, scores: np.ndarray) -> np.ndarray:
+        """How many independent normals score at least as high."""
+        return (len(self.scores) - np.searchsorted(self.scores, scores, side="left")) / self.block
+
+    def _beyond(self, scores: np.ndarray) -> np.ndarray:
         if not np.isfinite(self.start) or not len(self.scores):
             return np.zeros(np.shape(scores), bool)
         return np.asarray(scores) > self.scores[-1]
 
     def threshold(self, alpha: float) -> float:
         """The score at which the p-value reaches alpha; infinite where the calibration set is too small for that."""
+        own = self._own_threshold(alpha)
+        return own if self.joined is None else max(own, self.joined._own_threshold(alpha))
+
+    def _own_threshold(self, alpha: float) -> float:
         if not len(self.scores):
             return float("inf")
-        grid = self.p_value(self.scores)
+        grid = self._own_p_value(self.scores)
         inside = np.nonzero(grid <= alpha)[0]
         if len(inside):  # p steps just above the normal before
             return float(np.nextafter(self.scores[inside[0] - 1], np.inf)) if inside[0] else float(self.scores[0])
@@ -95,7 +127,7 @@ class Calibration:
             return float("inf")
 
         def gap(score: float) -> float:
-            return float(np.log(self.p_value(np.array([score]))[0]) - np.log(alpha))
+            return float(np.log(self._own_p_value(np.array([score]))[0]) - np.log(alpha))
 
         step = self.scale
         while gap(top + step) > 0:
@@ -108,18 +140,47 @@ class Calibration:
             else float(np.nextafter(top, np.inf))
         )
 
-    def with_scores(self, extra: np.ndarray) -> Calibration:
-        """The calibration after people called samples with these scores normal."""
-        return Calibration(np.concatenate([self.scores, np.asarray(extra, np.float64).ravel()]), self.block)
+    def with_scores(self, added: np.ndarray) -> Calibration:
+        """The calibration with these scores of samples that people called normal, in place of those it had before."""
+        return Calibration(self.scores, self.block, added)
+
+    @property
+    def fitted(self) -> Calibration:
+        """The calibration without labels."""
+        return self if self.joined is None else Calibration(self.scores, self.block)
 
     def state(self) -> dict[str, np.ndarray]:
         """Arrays to save."""
-        return {"scores": self.scores, "block": np.array([self.block])}
+        state = {"scores": self.scores, "block": np.array([self.block])}
+        return {**state, "added": self.added} if len(self.added) else state
 
     @classmethod
     def from_state(cls, state: Mapping[str, np.ndarray]) -> Calibration:
         """The inverse of `state`."""
-        return cls(np.asarray(state["scores"]), float(np.asarray(state["block"])[0]))
+        return cls(np.asarray(state["scores"]), float(np.asarray(state["block"])[0]), state.get("added"))
+
+
+class _Joined(Calibration):
+    """A calibration with the added scores among its own; each of these is one independent observation."""
+
+    def __init__(self, plain: Calibration) -> None:
+        self.own, self.labelled, self.block = plain.scores, plain.added, plain.block
+        self.scores = np.sort(np.concatenate([plain.scores, plain.added]))
+        self.shape, self.scale, self.start = self._fit_tail()
+        self.added, self.joined = np.zeros(0), None
+
+    @property
+    def count(self) -> float:
+        return max(1.0, len(self.own) / self.block + len(self.labelled))
+
+    def _above(self, scores: np.ndarray) -> np.ndarray:
+        own = len(self.own) - np.searchsorted(self.own, scores, side="left")
+        return own / self.block + len(self.labelled) - np.searchsorted(self.labelled, scores, side="left")
+
+
+def _finite(scores: np.ndarray) -> np.ndarray:
+    plain = np.asarray(scores, np.float64).ravel()
+    return np.sort(plain[np.isfinite(plain)])
 
 
 def benjamini_hochberg(p_values: np.ndarray, fdr: float) -> np.ndarray:

@@ -213,7 +213,8 @@ class Detector(Scorer):
         return self.calibrations[member].threshold(alpha)
 
     def recalibrate(self, scores: Sequence[float], member: str | None = None) -> None:
-        """Add scores of samples that people called normal to the calibration."""
+        """Let scores of samples that people called normal count in the calibration, in place of those that counted
+        before; none: as fitted. No p-value falls below that of the fit, see `Calibration`."""
         self._fitted()
         self.calibrations[member] = self.calibrations[member].with_scores(np.asarray(scores, float))
         self.gauges.clear()

@@ -48,7 +48,7 @@ class Gauge:
         own, whole = _middle(scores), _middle(complete.scores)
         factor = (whole[1] - whole[0]) / max(own[1] - own[0], 1e-9)
         shift = whole[0] - factor * own[0]
-        return cls(Calibration(shift + factor * scores, block), shift, factor)
+        return cls(Calibration(shift + factor * scores, block, complete.added), shift, factor)
 
 
 def _middle(scores: np.ndarray) -> tuple[float, float]:

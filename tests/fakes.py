@@ -6,7 +6,7 @@ that in spreads. Enough to test whatever stands on detectors: tools, pipeline, c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,13 +24,35 @@ SHAPE = (24, 32)  # of images
 
 @dataclass
 class FakeCalibration:
-    """Conformal ranks among given scores."""
+    """Conformal ranks among given scores, raised by those of samples that people called normal."""
 
     scores: np.ndarray
+    added: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def joined(self) -> FakeCalibration | None:
+        return FakeCalibration(np.concatenate([self.scores, self.added])) if len(self.added) else None
+
+    @property
+    def fitted(self) -> FakeCalibration:
+        return FakeCalibration(self.scores)
+
+    def with_scores(self, added: np.ndarray) -> FakeCalibration:
+        return FakeCalibration(self.scores, np.asarray(added, float))
 
     def p_value(self, scores: np.ndarray) -> np.ndarray:
         scores = np.asarray(scores, float)
-        return np.array([(1 + np.sum(self.scores >= s)) / (1 + len(self.scores)) for s in scores])
+        own = np.array([(1 + np.sum(self.scores >= s)) / (1 + len(self.scores)) for s in scores])
+        return self.raised(scores, own, np.zeros(len(own), bool))[0]
+
+    def raised(self, scores: np.ndarray, p: np.ndarray, beyond: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return (np.maximum(p, self.joined.p_value(scores)) if self.joined else np.asarray(p)), beyond
+
+    def extrapolated(self, scores: np.ndarray) -> np.ndarray:
+        return np.zeros(len(scores), bool)
+
+    def threshold(self, alpha: float) -> float:
+        return float(np.quantile((self.joined or self).scores, 1 - alpha))
 
 
 @dataclass
@@ -72,11 +94,10 @@ class FakeDetector:
         return self.calibrations[member].p_value(self.decision_function(samples, member))
 
     def threshold(self, alpha: float, member: str | None = None) -> float:
-        return float(np.quantile(self.calibrations[member].scores, 1 - alpha))
+        return self.calibrations[member].threshold(alpha)
 
     def recalibrate(self, scores: Any, member: str | None = None) -> None:
-        known = self.calibrations[member].scores
-        self.calibrations[member] = FakeCalibration(np.concatenate([known, np.asarray(scores, float)]))
+        self.calibrations[member] = self.calibrations[member].with_scores(scores)
 
     def assess(self, samples, alpha=0.01, fdr=None, member=None, progress=None):
         scores = self.decision_function(samples, member)

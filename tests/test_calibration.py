@@ -78,3 +78,40 @@ def test_false_discoveries_stay_below_the_asked_rate():
 
 def test_nothing_is_flagged_where_nothing_is_odd():
     assert not benjamini_hochberg(RNG(8).uniform(0.2, 1, size=100), 0.05).any()
+
+
+def test_labels_never_make_anything_more_anomalous_and_raise_what_lies_near():
+    calibration = Calibration(RNG(9).normal(size=100))
+    widened = calibration.with_scores(np.array([5.0, 6.0]))
+    grid = np.linspace(-4, 12, 400)
+    assert (widened.p_value(grid) >= calibration.p_value(grid)).all()
+    assert (np.diff(widened.p_value(grid)) <= 1e-12).all()
+    assert widened.p_value(np.array([5.0]))[0] == pytest.approx(3 / 103)
+    assert widened.p_value(np.array([6.5]))[0] > 10 * calibration.p_value(np.array([6.5]))[0]
+    assert widened.extrapolated(np.array([5.5, 6.5])).tolist() == [False, True]
+
+
+def test_selected_labels_keep_the_rate_of_false_alarms():
+    """Whoever labels only the mildest of the false alarms cannot push new normals below alpha."""
+    rates = []
+    for seed in range(80):
+        rng = RNG(seed)
+        calibration, first = Calibration(rng.normal(size=100)), rng.normal(size=2000)
+        flagged = np.sort(first[calibration.p_value(first) <= 0.05])
+        labelled = calibration.with_scores(flagged[: len(flagged) // 2])
+        rates.append((labelled.p_value(rng.normal(size=2000)) <= 0.05).mean())
+    assert np.mean(rates) < 0.05
+
+
+def test_labels_that_are_taken_back_leave_no_trace():
+    calibration = Calibration(RNG(10).normal(size=60))
+    scores = np.linspace(-3, 9, 50)
+    back = calibration.with_scores(np.array([4.0])).with_scores(np.zeros(0))
+    assert (back.p_value(scores) == calibration.p_value(scores)).all()
+    kept = Calibration.from_state(calibration.with_scores(np.array([4.0])).state())
+    assert (kept.p_value(scores) == calibration.with_scores(np.array([4.0])).p_value(scores)).all()
+
+
+def test_a_labelled_event_counts_once_however_long_the_blocks():
+    calibration = Calibration(np.repeat(RNG(11).normal(size=50), 20), block=20)
+    assert calibration.with_scores(np.array([9.0])).p_value(np.array([9.0]))[0] == pytest.approx(2 / 52)

@@ -12,7 +12,7 @@ from shop import make_sources_once, open_shop, picture
 from assistant import keeping, pipeline
 from assistant.config import Config, load_config
 from assistant.keeping import load_stretch
-from assistant.pipeline import Workspace, fit_model, label_effect, run_detection
+from assistant.pipeline import Workspace, fit_model, run_detection
 from assistant.store import Store
 from detectors.errors import AnomalyError
 
@@ -130,40 +130,6 @@ def test_a_missing_model_says_how_to_make_one(tmp_path, monkeypatch):
     workspace = Workspace(Store.open(tmp_path / "store"))
     with pytest.raises(AnomalyError, match=r"There is no model folder.*anomaly fit SOURCE --out"):
         run_detection(workspace, "x", tmp_path / "nowhere")
-
-
-# --- labels -----------------------------------------------------------------------------------------------------------
-
-
-def test_a_false_alarm_counts_as_normal_at_the_next_detection(shop):
-    before = shop.store.finding("F6")
-    shop.store.label("F6", "normal")
-    run = run_detection(shop, make_sources_once()["table"], "/models/table")
-    again = shop.store.samples(run.id)[9]
-    assert run.info["relabelled"] == ["F6"]
-    assert run.info["recalibration"] == [before.score]
-    assert run.info["threshold"] >= run.info["threshold_before"]
-    assert again.p_value == pytest.approx(2 * before.p_value, rel=0.01)
-
-
-def test_what_if_uses_the_calibration_of_its_run(shop):
-    shop.store.label("F6", "normal")
-    run = run_detection(shop, make_sources_once()["table"], "/models/table")
-    assert len(shop.detector(run).calibrations[None].scores) == 500
-    assert len(shop.detector("R3").calibrations[None].scores) == 499
-
-
-def test_an_event_labelled_normal_adds_all_its_stamps(shop):
-    shop.store.label("F3", "normal")
-    run = run_detection(shop, make_sources_once()["series"], "/models/series")
-    assert len(run.info["recalibration"]) == 4
-
-
-def test_the_effect_of_a_label_is_said(shop):
-    assert "stays as fitted" in label_effect(shop, shop.store.label("F6", "anomaly"))["sentence"]
-    effect = label_effect(shop, shop.store.label("F6", "normal"))
-    assert "1 finding labelled normal counts in the calibration" in effect["sentence"]
-    assert effect["relabelled"] == ["F6"]
 
 
 # --- fit --------------------------------------------------------------------------------------------------------------

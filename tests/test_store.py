@@ -157,7 +157,7 @@ def test_parts_that_are_involved_are_counted(filled):
 
 
 def test_labels_set_the_state_and_the_latest_counts(filled):
-    filled.label("F1", "anomaly")
+    filled.label("F1", "anomaly", who="user")
     finding = filled.label("F1", "normal", note="a reflection", who="ann")
     assert (finding.state, finding.note) == ("false alarm", "a reflection")
     assert [(label.label, label.who) for label in filled.labels("F1")] == [("anomaly", "user"), ("normal", "ann")]

@@ -231,7 +231,7 @@ def test_a_model_that_was_fitted_again_is_not_asked(shop, monkeypatch):
 def test_a_label_is_kept_with_its_note(shop):
     evidence = call(shop, "label_finding", finding="F1", label="normal", note="glare")
     assert facts(evidence)["F1.state"] == "false alarm"
-    assert "counts as a normal one" in evidence.note
+    assert "only once recalibrating has been looked at and agreed to" in evidence.note
     assert shop.store.finding("F1").note == "glare"
 
 
@@ -250,6 +250,51 @@ def test_false_alarms_stay_out_of_a_run_s_incident(shop):
     assert facts(call(shop, "summarise_incident", run="R2"))["I1.findings"] == 1
     call(shop, "label_finding", finding="F4", label="normal")
     assert call(shop, "summarise_incident", run="R2").status == "no_data"
+
+
+def test_recalibrating_is_shown_first_and_applied_when_told_to(shop):
+    call(shop, "label_finding", finding="F6", label="normal")
+    shown = facts(call(shop, "recalibrate", run="R3"))
+    assert shown["R3.labels_waiting"] == 1
+    assert shown["F6.before_p_value"] < shown["F6.after_p_value"]
+    assert shop.store.finding("F6").p_value == shown["F6.before_p_value"]
+    assert facts(call(shop, "recalibrate", run="R3", apply=True))["C1.findings"] == 1
+    assert shop.store.finding("F6").p_value == shown["F6.after_p_value"]
+    assert "there is nothing to change" in call(shop, "recalibrate", run="R3", apply=True).note
+
+
+def test_changes_are_told_and_undone_in_the_conversation_they_were_made_in(shop):
+    from assistant.tools import run
+
+    run(shop, "label_finding", {"finding": "F1", "label": "normal", "note": "glare"}, thread="secret")
+    told = facts(call(shop, "changes", finding="F1"))
+    assert (told["A1.action"], told["A1.why"], told["A1.after_state"]) == ("labelled", "glare", "false alarm")
+    assert shop.store.change("A1").via == "chat"
+    assert "secret" not in shop.store.change("A1").session
+    run(shop, "label_finding", {"finding": "F2", "label": "normal"}, thread="other")
+    assert facts(run(shop, "undo_change", {}, thread="secret"))["F1.state"] == "new"
+    assert run(shop, "undo_change", {}, thread="secret").status == "error"
+    assert call(shop, "changes", finding="F3").status == "no_data"
+
+
+def test_rules_are_made_listed_and_removed(shop):
+    asked = {"part": "fee", "reason": "refunds", "until": "2099-01-01"}
+    made = facts(call(shop, "ignore_findings", **asked))
+    assert (made["rule 1.ignores"], made["rule 1.findings"]) == ("anything in fee", 1)
+    assert facts(call(shop, "list_rules"))["rule 1.reason"] == "refunds"
+    assert call(shop, "ignore_findings", **{**asked, "until": "soon"}).status == "error"
+    assert facts(call(shop, "stop_ignoring", rule="1"))["rule 1.in_force"] is False
+    assert call(shop, "list_rules").status == "no_data"
+
+
+def test_ignored_findings_stay_out_of_lists_and_are_counted(shop):
+    call(shop, "ignore_findings", part="fee", reason="refunds", until="2099-01-01")
+    assert facts(call(shop, "overview"))["R3.ignored_findings"] == 1
+    listed = facts(call(shop, "list_findings"))
+    assert (listed["R3.matching"], listed["R3.ignored_findings"]) == (1, 1)
+    assert "F6.sample" not in listed
+    assert facts(call(shop, "list_findings", ignored=True))["F6.ignored_by"] == "rule 1"
+    assert facts(call(shop, "describe_finding", finding="F6"))["F6.ignored_by"] == "rule 1"
 
 
 # --- the door ---------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, get_type_hints
 
+from assistant.audit import acting, short_session
 from assistant.evidence import Evidence, ToolResult, render
 from detectors.errors import AnomalyError
 
@@ -78,9 +79,11 @@ def run(workspace: Workspace, name: str, arguments: dict[str, Any], thread: str 
     if name not in all_tools():
         raise AnomalyError(f"There is no tool {name!r}; known: {', '.join(all_tools())}.")
     one = all_tools()[name]
+    said = {} if thread is None else {"via": "chat", "session": short_session(thread)}
     try:
         arguments = _checked(one, arguments)
-        result = one.function(workspace, **arguments)
+        with acting(**said):
+            result = one.function(workspace, **arguments)
     except AnomalyError as error:
         result = ToolResult(status="error", note=str(error))
     given = {key: value for key, value in arguments.items() if value != _default(one, key)}

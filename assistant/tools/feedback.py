@@ -1,4 +1,4 @@
-"""Tools that change the store: labels and incidents. Used only when a person asks for it."""
+"""Tools that change the store: labels and incidents (others in teaching.py). Only when a person asks for it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from assistant.tools import tool
 
 TOLD = 20  # findings of an incident told one by one
 PLACES = 6
+LABEL_EFFECT = "It counts as normal, and p-values move, only once recalibrating has been looked at and agreed to."
 
 
 @tool
 def label_finding(
     workspace: Workspace, finding: str, label: Literal["anomaly", "normal"], note: str = ""
 ) -> ToolResult:
-    """Keep what a person says about a finding. Only when they said so themselves.
+    """Keep what a person says about a finding. Only when they said so themselves. No p-value moves by that alone; see
+    recalibrate.
 
     Args:
         finding: the finding's id such as F12.
@@ -34,7 +36,7 @@ def label_finding(
         Fact(one.id, "p_value", one.p_value),
     ]
     facts += [Fact(one.id, "note", one.note)] if one.note else []
-    return ToolResult(facts, note=incidents.LABEL_EFFECT if label == "normal" else "")
+    return ToolResult(facts, note=LABEL_EFFECT if label == "normal" else "")
 
 
 @tool

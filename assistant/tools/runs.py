@@ -76,6 +76,7 @@ def _found(workspace: Workspace, run: Run) -> list[Fact]:
     facts.append(Fact(worst.id, "sample", worst.sample))
     for state, count in sorted(workspace.store.states(run.id).items()):
         facts.append(Fact(run.id, f"{state.replace(' ', '_')}_findings", count))
+    facts += ignored_facts(workspace, run.id)
     place = kind_of_place(run.modality)
     label = place if place == "position" else kind(run.modality).part
     for name, count in workspace.store.kinds(run.id).items():
@@ -101,6 +102,7 @@ def list_findings(
     max_p: float | None = None,
     since: str | None = None,
     until: str | None = None,
+    ignored: bool = False,
 ) -> ToolResult:
     """List, filter and sort the findings of a run; the most anomalous (lowest p-value) come first.
 
@@ -118,12 +120,14 @@ def list_findings(
         max_p: only findings with at most this p-value.
         since: only findings that happened at or after this ISO time.
         until: only findings that happened at or before this ISO time.
+        ignored: those that a rule ignores, instead of the others.
     """
     one = workspace.store.run(run)
     filters: dict[str, Any] = {"state": state, "part": part, "search": search, "max_p": max_p}
     filters["kind"] = None if kind is None else load_kinds(workspace.config.kinds).called(kind) or kind
     filters |= {"since": since, "until": until, "position": _positions(workspace, one.id, position)}
     total = workspace.store.count_findings(one.id)
+    filters["ignored"] = ignored
     matching = workspace.store.count_findings(one.id, **filters)
     limit = min(max(limit, 1), MOST)
     found = workspace.store.findings(one.id, order, descending, limit, max(offset, 0), **filters)
@@ -133,14 +137,29 @@ def list_findings(
         Fact(one.id, "shown", len(found)),
         Fact(one.id, "alpha", one.alpha),
     ]
+    facts += ignored_facts(workspace, one.id)
     for finding in found:
         facts += _line(finding)
     if found:
         return ToolResult(facts)
-    filters["position"] = position
+    filters["position"], filters["ignored"] = position, ignored or None
     asked = ", ".join(f"{key} = {value!r}" for key, value in filters.items() if value is not None)
     note = f"{matching} of {total} findings in {one.id} match{' ' + asked if asked else ''}; none is shown."
     return ToolResult(facts, status="no_data", note=note + _known(workspace, one, part))
+
+
+def ignored_facts(workspace: Workspace, run: str) -> list[Fact]:
+    """How many findings of a run which rules ignore; nothing where none does."""
+    counts = workspace.store.count_ignored(run)
+    if not counts:
+        return []
+    total = workspace.store.count_findings(run, ignored=True)
+    facts = [Fact(run, "ignored_findings", total)]
+    for name, count in counts.items():
+        rule = workspace.store.rule(name)
+        facts += [Fact(name, "findings", count), Fact(name, "ignores", rule.what), Fact(name, "reason", rule.reason)]
+        facts.append(Fact(name, "until", rule.expires))
+    return facts
 
 
 def _positions(workspace: Workspace, run: str, asked: str | None) -> list[str] | None:
@@ -171,6 +190,8 @@ def _line(finding: Finding) -> list[Fact]:
     ]
     if finding.kind:
         facts.append(Fact(finding.id, "kind", finding.kind))
+    if finding.ignored:
+        facts.append(Fact(finding.id, "ignored_by", finding.ignored))
     region = finding.regions[0] if finding.regions else {}
     if region.get("position"):
         facts.append(Fact(f"{finding.id}/{region['name']}", "position", region["position"]))
