@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assistant import keeping
+from assistant.audit import KIND_ADDED
 from assistant.kinds import leading_numbers, load_kinds, prototype
+from assistant.rows import id_number
 from detectors.errors import AnomalyError
 
 if TYPE_CHECKING:
@@ -38,6 +40,9 @@ def make_kind(workspace: Workspace, name: str, findings: Sequence[str], about: s
     text = prototype(name, members[0].modality, [numbers for _, numbers in measured], about)
     keeping.write(path, lambda file: file.write(text.encode()))
     load_kinds(folder)
+    told = {"findings": [one.id for one in members], "file": path.name}
+    numbers = [id_number("F", one.id) for one in members]
+    workspace.store.note_change(KIND_ADDED, name, about, after=told, findings=numbers)
     return path
 
 
@@ -51,5 +56,5 @@ def name_again(workspace: Workspace, run: str | None = None) -> list[str]:
             judged = known.judge(finding.modality, leading_numbers(measures))
             if judged.kind != finding.kind:
                 changed[finding.id] = judged.kind, judged.confidence
-    workspace.store.set_kinds(changed)
+    workspace.store.set_kinds(changed, "kinds of a run judged anew")
     return list(changed)
