@@ -14,12 +14,18 @@ from typing import Any, NoReturn
 from assistant.evidence import Evidence
 from assistant.llm.dialogue import Memory, Turn, first_value, sample_topic
 from assistant.llm.interpret import Ask
-from assistant.llm.naming import match_name, position_in
 from assistant.llm.phrases import Pen
+from assistant.llm.pointing import part_meant, points_at_region, region_meant
 from assistant.llm.understand import Reading
 
 Call = tuple[str, dict[str, Any]]
 MOST_CALLS = 12
+
+
+_OTHER = re.compile(
+    r"\bthe (?:other|previous)(?: (?:one|finding|part|event|row|image|alarm))?(?=[\s?.!,]*$| and | of | in )"
+    r"|\bother (?:one|finding|part|event)\b"
+)
 
 
 class Need(Exception):  # noqa: N818 - not an error: the calls that a skill waits for
@@ -43,8 +49,9 @@ class Desk:
         self.asked = asked
         self.defaults = defaults
         self.pen = Pen(turn.question)
+        self.used: list[Evidence] = []  # results that this question asked for
         self.sources: dict[str, str] = {}  # evidence of the whole conversation: id -> tool
-        self.known = Memory(**{**memory.__dict__, "parts": dict(memory.parts), "regions": dict(memory.regions)})
+        self.known = memory.copy()
         for evidence in turn.evidence:
             self.known._names(evidence.facts)
 
@@ -70,6 +77,7 @@ class Desk:
         plain = [(tool, {key: value for key, value in given.items() if value is not None}) for tool, given in calls]
         found = [self._held(*call) for call in plain]
         missing = [call for call, evidence in zip(plain, found, strict=True) if evidence is None]
+        self.used += [one for one in found if one is not None and one not in self.used]
         if not missing:
             return [evidence for evidence in found if evidence is not None]
         self._check_calls(missing)
@@ -220,10 +228,8 @@ class Desk:
         words, topics = self.reading.plain, self.memory.topics
         if self.memory.pair and re.search(r"\b(?:former|latter)\b", words):
             return self.memory.pair[1 if "latter" in words else 0]
-        if re.search(r"\bthe (?:other|previous) (?:one|finding|part|event)?\b", words) and len(topics) > 1 and (
-            "channel" not in self.reading.concepts
-        ):  # fmt: skip
-            return self._topic(topics[-2])
+        if _OTHER.search(words) and "channel" not in self.reading.concepts and topics:
+            return self._other()
         if re.search(r"\bnext (?:one|finding|part|event)\b|^(?:and )?(?:the )?next\W*$", words):
             return self._next()
         if self.turn.focus and (self.turn.focus != self.memory.focus or not topics):
@@ -240,6 +246,15 @@ class Desk:
             return topic
         return self.flagged(topic.removeprefix("sample "))
 
+    def _other(self) -> str:
+        """ "The other one": of the two that were shown or spoken of; of more, the answer asks which."""
+        shown, topics = self.memory.shown, self.memory.topics
+        if len(shown) == 2 and topics[-1] in shown:
+            return next(name for name in shown if name != topics[-1])
+        if len(topics) > 1:
+            return self._topic(topics[-2])
+        return self._only_or_ask(without=topics[-1])
+
     def _next(self) -> str:
         shown, topics = self.memory.shown, self.memory.topics
         if topics and topics[-1] in shown and shown.index(topics[-1]) + 1 < len(shown):
@@ -250,10 +265,10 @@ class Desk:
             self.end("no_such_place", count=len(names))
         return names[after]
 
-    def _only_or_ask(self) -> str:
+    def _only_or_ask(self, without: str = "") -> str:
         """The only finding there is; else the answer asks back."""
         listed = self.try_("list_findings", run=self.run())
-        names = listing(listed)
+        names = [name for name in listing(listed) if name != without]
         if len(names) == 1:
             return names[0]
         if not names:
@@ -291,6 +306,8 @@ class Desk:
 
     def _last_two(self) -> tuple[str, str]:
         topics = [topic for topic in self.memory.topics if topic.startswith("F")]
+        if self.memory.tool == "find_similar" and self.memory.shown:
+            return topics[-1], self.memory.shown[0]
         shown = [name for name in self.memory.shown if name not in topics[-1:]]
         if self.memory.shown_last and len(self.memory.shown) >= 2 and not topics:
             return self.memory.shown[0], self.memory.shown[1]
@@ -312,30 +329,13 @@ class Desk:
     def part(self, owner: str, required: bool = True) -> str | None:
         """The channel or feature that the question names, as the data spell it. `owner` is a finding or a run."""
         names = self.parts_of(owner)
-        found = match_name(self.reading, names)
-        if found is None and self.reading.mentions.channel_places and names:
-            place = self.reading.mentions.channel_places[0]
-            found = names[place - 1 if place > 0 else place] if abs(place) <= len(names) else None
-        if found is None and re.search(r"\bother\b", self.reading.plain) and len(names) > 1:
-            found = next(name for name in names if name != (self.memory.part or names[0]))
-        if found is None and re.search(
-            r"\b(?:that|this|it|same) ?(?:channel|sensor|feature|column)?\b", self.reading.plain
-        ):
-            spoken_of = self.memory.part if self.memory.part in names else None
-            named = re.search(r"\b(?:that|this|same) (?:channel|sensor|feature|column|field)\b", self.reading.plain)
-            found = spoken_of or (names[0] if named and names else None)  # the guiltiest was named last
-        if found is None and required:
-            if len(names) == 1:
-                return names[0]
-            if names:
-                described = self.use("describe_finding", finding=owner)
-                self.end(
-                    "which_part",
-                    described,
-                    name=owner,
-                    names=self.pen.alternatives([self.pen.part(one) for one in names[:4]]),
-                )
-        return found
+        found = part_meant(self.reading, names, self.memory.part)
+        if found is not None or not required or len(names) < 2:
+            return found or (names[0] if required and names else None)
+        described = self.use("describe_finding", finding=owner)
+        some = [self.pen.part(one) for one in names[:4]]
+        self.end("which_part", described, name=owner, names=self.pen.alternatives(some))
+        return None
 
     def parts_of(self, owner: str) -> list[str]:
         """Channels or features of a finding or run, most guilty first; looked up where they are not known yet."""
@@ -345,19 +345,10 @@ class Desk:
 
     def region(self, finding: str) -> str | None:
         """The region that the question names; None for the whole."""
-        seen, words = self.reading.mentions, self.reading.plain
-        number = int(re.sub(r"\D", "", seen.regions[0])) if seen.regions else (seen.region_places or [0])[0]
-        position = position_in(words)
-        if not number and not position:
-            return None
-        if finding not in self.known.regions:
+        if finding not in self.known.regions and points_at_region(self.reading):
             self.use("describe_finding", finding=finding)
         regions = self.known.regions.get(finding, [])
-        if number > 0:
-            return next((name for name, _ in regions if name.endswith(f" {number}")), f"region {number}")
-        if number < 0 and regions:
-            return regions[-1][0]
-        return next((name for name, at in regions if at == position), None)
+        return region_meant(self.reading, regions, self.known.areas.get(finding, {}), self.memory.region)
 
     def modality_of(self, evidence: Evidence) -> str:
         """image, series or table, as far as known."""

@@ -52,11 +52,23 @@ class Memory:
     focus: str | None = None  # the finding that was open on the page at the last question
     parts: dict[str, list[str]] = field(default_factory=dict)  # finding or run -> channels or features, as ranked
     regions: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # finding -> (region, position)
+    tool: str = ""  # the tool whose result was used last
+    areas: dict[str, dict[str, float]] = field(default_factory=dict)  # finding -> region -> area
+    region: str | None = None  # the region that was tried last
     run: str | None = None  # the run that was spoken of last
     asked_runs: set[str] = field(default_factory=set)  # runs that were asked for by their ids
     latest_run: str | None = None
-    part: str | None = None  # the channel or feature that was tried last
+    part: str | None = None  # the channel or feature that was named or tried last
     modality: str = ""
+
+    def copy(self) -> Memory:
+        """The same, to be taken further without a change here."""
+        fresh = Memory(**self.__dict__)
+        fresh.topics, fresh.shown, fresh.asked_runs = list(self.topics), list(self.shown), set(self.asked_runs)
+        fresh.parts = {key: list(names) for key, names in self.parts.items()}
+        fresh.regions = {key: list(names) for key, names in self.regions.items()}
+        fresh.areas = {key: dict(areas) for key, areas in self.areas.items()}
+        return fresh
 
     def after(self, turn: Turn) -> Memory:
         """The memory with one more turn in it."""
@@ -76,12 +88,14 @@ class Memory:
             self.run = str(asked)
             self.asked_runs.add(self.run)
         arguments, tool = evidence.arguments, evidence.tool
+        self.tool = tool
         if tool in _LISTS:
             self.shown = _findings(evidence, without=str(arguments.get("finding", "")))
             self.shown_last = True
         if tool in _ONE:
             self.topic(str(arguments.get("finding", "")))
             self.part = arguments.get("part") or self.part
+            self.region = arguments.get("region") or self.region
         elif tool == "compare_findings":
             self.pair = (str(arguments.get("first", "")), str(arguments.get("second", "")))
             self.topic(self.pair[1])
@@ -106,6 +120,8 @@ class Memory:
     def topic(self, name: str) -> None:
         """Make `name` the thing that "it" means."""
         if name:
+            if self.topics and self.topics[-1] != name:
+                self.part = self.region = None  # what is spoken of next is another thing
             self.topics = [*(one for one in self.topics if one != name), name]
             self.shown_last = False
 
@@ -123,6 +139,8 @@ class Memory:
                 regions = self.regions.setdefault(owner, [])
                 if rest not in [one for one, _ in regions]:
                     regions.append((rest, ""))
+                if fact.field == "area" and isinstance(fact.value, int | float):
+                    self.areas.setdefault(owner, {})[rest] = float(fact.value)
                 if fact.field == "position":
                     self.regions[owner] = [(one, str(fact.value) if one == rest else at) for one, at in regions]
 

@@ -15,9 +15,15 @@ _SIDES = {"upper": "upper", "top": "upper", "lower": "lower", "bottom": "lower",
           "centre": "centre", "center": "centre", "middle": "centre", "central": "centre"}  # fmt: skip
 
 
+_RANK = re.compile(  # "the top three" ranks, it does not place
+    r"\b(?:top|bottom) (?=\d|(?:two|three|four|five|six|seven|eight|nine|ten|xcount|few|one|ones|hits?|findings?|"
+    r"anomal\w+|offenders?|suspects?|picks?|cases?|alarms?|events?|priorit\w+|of the (?:list|heap|pile))\b)"
+)
+
+
 def position_in(text: str) -> str | None:
     """A place inside a picture as the facts spell it: "top left corner" -> "upper left"."""
-    found = [_SIDES[word] for word in re.findall(r"[a-z]+", text) if word in _SIDES]
+    found = [_SIDES[word] for word in re.findall(r"[a-z]+", _RANK.sub("", text)) if word in _SIDES]
     vertical = next((word for word in found if word in ("upper", "lower")), "")
     level = next((word for word in found if word in ("left", "right")), "")
     if "centre" in found and not (vertical and level):

@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -24,11 +26,13 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
+from assistant.llm.clauses import clauses
 from assistant.llm.desk import Call, Desk, Finished, Need
-from assistant.llm.dialogue import Entry, read, remember
-from assistant.llm.interpret import ask
+from assistant.llm.dialogue import Entry, Turn, read
+from assistant.llm.interpret import asked_back, asked_before, interpret, name_spoken, remembered
 from assistant.llm.phrases import phrases
 from assistant.llm.skills import skills
+from assistant.llm.understand import understand
 
 _ROLES = {"system": "system", "human": "human", "ai": "assistant", "tool": "tool"}
 
@@ -88,27 +92,45 @@ def reply(entries: Sequence[Entry], tools: Sequence[dict[str, Any]]) -> tuple[st
     turns = read(entries)
     if not turns:
         return "Ask me about the findings in this store.", []
-    memories = [remember(turns[:i]) for i in range(len(turns))]
-    desk = Desk(turns[-1], memories[-1], ask(turns, memories), _defaults(tools))
-    desk.sources = {evidence.id: evidence.tool for turn in turns for evidence in turn.evidence}
+    desks: list[Desk] = []
     try:
-        skills()[desk.asked.intent](desk)
+        for desk in _questions(turns, _defaults(tools)):
+            desks.append(desk)
+            with suppress(Finished):
+                skills()[desk.asked.intent](desk)
     except Need as need:
         return "", need.calls
-    except Finished:
-        pass
-    return _text(desk), []
+    return _text(desks, turns), []
 
 
-def _text(desk: Desk) -> str:
-    """The answer without sentences that were found wrong, opened in the reader's language where that is not English."""
-    text = desk.pen.text(without=desk.turn.wrong)
-    if not text:
+def _questions(turns: Sequence[Turn], defaults: dict[str, dict[str, Any]]) -> Iterator[Desk]:
+    """A desk for each question of the last turn; the later ones know what the earlier ones looked up."""
+    memories, turn = remembered(turns[:-1]), turns[-1]
+    memory, previous, answers = memories[-1], asked_before(turns[:-1], memories), asked_back(turns[:-1])
+    for clause in clauses(turn.question):
+        asked = interpret(understand(clause), memory, previous, turn.focus, answers)
+        desk = Desk(replace(turn, question=clause), memory, asked, defaults)
+        desk.sources = {evidence.id: evidence.tool for one in turns for evidence in one.evidence}
+        yield desk
+        if desk.pen.asks_back:
+            return
+        memory = memory.copy().after(replace(turn, evidence=desk.used))
+        name_spoken(memory, asked.reading)
+        previous, answers = asked, False
+
+
+def _text(desks: Sequence[Desk], turns: Sequence[Turn]) -> str:
+    """The answer without sentences that were found wrong. A reader of another language is told once, in that
+    language, that answers are in English."""
+    texts = [text for desk in desks if (text := desk.pen.text(without=turns[-1].wrong))]
+    desk = desks[-1]
+    if not texts:
         desk.say("corrected_away")
-        text = desk.pen.sentences[-1]
-    if (key := f"in_english_{desk.reading.language}") in phrases():
-        text = f"{text} {desk.pen.fill(key, {})}"
-    return text
+        texts = [desk.pen.sentences[-1]]
+    if (key := f"in_english_{desks[0].reading.language}") in phrases():
+        told = str(desk.pen.fill(key, {}))
+        texts = texts if any(told in turn.answer for turn in turns[:-1]) else [told, *texts]
+    return "\n\n".join(texts) if any("\n" in text for text in texts) else " ".join(texts)
 
 
 def _defaults(tools: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -11,6 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+from scipy.sparse import csr_matrix
 
 KINDS = {"c": 1.0, "w": 0.8, "b": 0.45, "f": 0.4}  # weight by the first letter of a feature; found by leave-one-out
 OFFSET = 0.3
@@ -27,29 +29,36 @@ class Nearest:
         self.rarity = _rarity(names, rows)
         self.columns = {key: column for column, key in enumerate(sorted(self.rarity))}
         self.intents = tuple(dict.fromkeys(names))
-        self.examples = np.zeros((len(rows), len(self.columns)), np.float32)  # (example, feature), rows of length 1
-        for row, found in enumerate(rows):
-            for key, weight in self._weigh(found).items():
-                self.examples[row, self.columns[key]] = weight
+        self.examples = self._matrix(rows)  # (example, feature), rows of length 1
         self._targets = np.zeros((len(rows), len(self.intents)), np.float32)
         self._targets[np.arange(len(rows)), [self.intents.index(name) for name in names]] = 1.0
-        self._kernel = _kernel(self.examples @ self.examples.T) + RIDGE * np.eye(len(rows), dtype=np.float32)
-        self._dual = np.linalg.solve(self._kernel, self._targets)  # (example, intent)
+        kernel = _kernel((self.examples @ self.examples.T).toarray())
+        kernel[np.diag_indices(len(rows))] += RIDGE
+        self._factor = cho_factor(kernel, overwrite_a=True, check_finite=False)
+        self._dual = cho_solve(self._factor, self._targets, check_finite=False)  # (example, intent)
 
     def scores(self, found: Iterable[str]) -> tuple[tuple[str, float], ...]:
         """Every intent with its score, best first."""
-        weighed = self._weigh(set(found))
-        held = [(self.columns[key], weight) for key, weight in weighed.items() if key in self.columns]
-        columns, weights = [column for column, _ in held], np.array([weight for _, weight in held], np.float32)
-        near = self.examples[:, columns] @ weights if held else np.zeros(len(self.examples))
-        values = _kernel(near) @ self._dual
+        weights = np.zeros(len(self.columns), np.float32)
+        for key, weight in self._weigh(set(found)).items():
+            if key in self.columns:
+                weights[self.columns[key]] = weight
+        values = _kernel(self.examples @ weights) @ self._dual
         return tuple(sorted(zip(self.intents, values.tolist(), strict=True), key=lambda item: -item[1]))
 
     def left_out(self) -> float:
         """Share of examples whose intent is found from all the other examples (leave-one-out, in closed form)."""
-        inverse = np.linalg.inv(self._kernel)
+        inverse = cho_solve(self._factor, np.eye(len(self._targets), dtype=np.float32), check_finite=False)
         guesses = self._targets - self._dual / np.diag(inverse)[:, None]
         return float((guesses.argmax(1) == self._targets.argmax(1)).mean())
+
+    def _matrix(self, rows: Sequence[set[str]]) -> csr_matrix:
+        """The weighed features of the examples, one row each."""
+        weighed = [self._weigh(found) for found in rows]
+        values = np.array([weight for row in weighed for weight in row.values()], np.float32)
+        columns = [self.columns[key] for row in weighed for key in row]
+        ends = np.cumsum([0, *(len(row) for row in weighed)])
+        return csr_matrix((values, columns, ends), shape=(len(rows), len(self.columns)))
 
     def _weigh(self, found: Iterable[str]) -> Mapping[str, float]:
         weighed = {

@@ -31,6 +31,7 @@ class Pen:
     def __init__(self, question: str):
         self.question = question
         self.sentences: list[str] = []  # a line of its own where it begins with "- "
+        self.asks_back = False
 
     def say(self, key: str, evidence: Sequence[Evidence], slots: Mapping[str, Any]) -> bool:
         """Add the sentence `key` if all its slots are known; whether it was added."""
@@ -38,6 +39,7 @@ class Pen:
         if filled is None:
             return False
         self.sentences.append(_cite(_opened(filled), evidence))
+        self.asks_back |= filled.endswith("?")
         return True
 
     def fill(self, key: str, slots: Mapping[str, Any]) -> str | None:

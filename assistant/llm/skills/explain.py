@@ -194,7 +194,8 @@ def expected(desk: Desk) -> None:
     name = desk.finding()
     evidence = desk.use("explain_finding", finding=name)
     view, label = View(evidence, name), desk.pen.finding(evidence, name)
-    part = desk.part(name, required=False) if view.parts else None
+    spoken = desk.memory.part if view.part(desk.memory.part) else None
+    part = (desk.part(name, required=False) or spoken) if view.parts else None
     pieces = [view.part(part)] if part else [one for one in view.carriers()[:2] if one is view.first or one.share >= 5]
     for i, piece in enumerate(pieces):
         if piece is not None:

@@ -141,6 +141,7 @@ def blame_run(desk: Desk) -> None:
             evidence,
             run=first_run(evidence),
             names=desk.pen.names([desk.pen.part(name) for name in level[:4]]),
+            count=rows[0][1],
         )
     elif not _involved(desk, evidence, "blame_run_first"):
         desk.say("blame_run_first", evidence, part=rows[0][0], count=rows[0][1], run=first_run(evidence))
@@ -215,8 +216,12 @@ def _filters(desk: Desk) -> dict[str, Any]:
         found["limit"] = reading.mentions.count
     if re.search(r"\bmore\b|\bnext\b", words) and desk.memory.shown and reading.mentions.places == []:
         found["offset"] = len(desk.memory.shown)
-    if {"order"} & reading.concepts or re.search(r"\bby (?:score|time|index|date)\b", words):
-        found.update(_order(words))
+    if (
+        {"order"} & reading.concepts
+        or re.search(r"\bby (?:score|time|index|date)\b", words)
+        or _ONE_IN_TIME.search(words)
+    ):
+        found.update(_order(desk, words))
     position = position_in(words)
     if position and _may_be_pictured(desk):
         found["position"] = position
@@ -228,11 +233,19 @@ def _filters(desk: Desk) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _order(words: str) -> dict[str, Any]:
+_ONE_IN_TIME = re.compile(  # one is asked for: "the earliest event", "which came first"
+    r"\b(?:earliest|oldest|latest|newest|most recent)\b(?! (?:first|run|batch|data|to|findings|events|ones))"
+    r"|\b(?:came|was|happened|started|began|is) (?:first|last|earliest|latest)\b|\b(?:first|last) of (?:the day|all)\b"
+)
+
+
+def _order(desk: Desk, words: str) -> dict[str, Any]:
     if re.search(r"\bscores?\b", words):
         return {"order": "score", "descending": not re.search(r"\b(?:lowest|ascending|smallest)\b", words)}
-    if re.search(r"\btime|newest|latest|oldest|chronolog|date\b", words):
-        return {"order": "created", "descending": bool(re.search(r"\b(?:newest|latest)\b", words))}
+    if re.search(r"\btime|newest|latest|oldest|earliest|chronolog|date\b", words) or _ONE_IN_TIME.search(words):
+        order = "index" if desk.memory.modality in ("series", "video") or not desk.memory.modality else "created"
+        backwards = bool(re.search(r"\b(?:newest|latest|last|most recent)\b", words))
+        return {"order": order, "descending": backwards} | ({"limit": 1} if _ONE_IN_TIME.search(words) else {})
     return {"order": "index"} if re.search(r"\b(?:index|number|own order)\b", words) else {}
 
 

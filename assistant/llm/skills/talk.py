@@ -61,6 +61,9 @@ def limits(desk: Desk) -> None:
     intent = desk.asked.intent
     if intent == "unclear" and not desk.reading.words:
         desk.end("english_only")
+    if desk.asked.between:
+        one, two = (desk.pen.fill(f"means_{name}", {}) for name in desk.asked.between)
+        desk.end("which_reading", one=one, two=two)
     desk.say(intent)
     if intent in ("offtopic", "unclear", "hello"):
         desk.say("offer_help")

@@ -7,6 +7,7 @@ import re
 from assistant.evidence import Evidence
 from assistant.llm.desk import Desk, first_run
 from assistant.llm.dialogue import first_value
+from assistant.llm.mentions import COUNTS
 from assistant.llm.skills import skill
 from assistant.llm.understand import knows
 from assistant.llm.view import View, number
@@ -97,18 +98,27 @@ def alpha(desk: Desk) -> None:
         desk.say("alpha_strict" if (number(after) or 0) < (number(before) or 0) else "alpha_loose")
 
 
+_STRICT = re.compile(r"\b(?:strict\w*|tight\w*|lower|conservative|smaller|fewer|raise the bar)\b")
+_LOOSE = re.compile(
+    r"\b(?:less strict|loos\w*|lenient|relax\w*|raise|higher|larger|more sensitive|tolerant|lower the bar)\b"
+)
+_TIMES = re.compile(
+    r"\b(?:(?P<count>\d+|two|three|four|five|ten|twenty|hundred) ?(?:times|x|fold)|twice|double|half)\b"
+)
+
+
 def _towards(desk: Desk, run: str | None) -> float:
-    """ "Be stricter": half of the present alpha; "looser": its double; without a direction the answer asks back."""
+    """ "Be stricter": half of the present alpha; "looser": its double; "ten times stricter": a tenth. Without a
+    direction the answer asks back."""
     words = desk.reading.plain
-    strict = re.search(r"\b(?:strict\w*|tight\w*|lower|conservative|smaller|fewer)\b", words)
-    loose = re.search(
-        r"\b(?:less strict|loose\w*|lenient|relax\w*|raise|higher|larger|more sensitive|tolerant)\b", words
-    )
-    if not strict and not loose:
+    loose = _LOOSE.search(words) and "raise the bar" not in words
+    if not _STRICT.search(words) and not loose:
         desk.end("alpha_which")
     evidence = desk.use("overview", run=run)
-    present = float(str(first_value(evidence, "alpha") or 0.01))
-    return present * 2 if loose else present / 2
+    present, told = float(str(first_value(evidence, "alpha") or 0.01)), _TIMES.search(words)
+    count = told["count"] if told else None
+    factor = float(COUNTS.get(count, 0) or count) if count else 2.0
+    return min(present * factor, 0.5) if loose else present / factor
 
 
 @skill("method")
