@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -63,6 +64,26 @@ class Specimen(ABC):
     @abstractmethod
     def keep(self, normal: Any) -> None:
         """Write the nearest normal version into the finding's folder."""
+
+    def box_mask(self, box: Sequence[int]) -> Any:
+        """Own-form mask of a box (left, top, right, bottom) in pixels, half-open, that a person drew.
+
+        Raises:
+            AnomalyError: the finding has no picture, or the box does not lie in it.
+        """
+        raise AnomalyError(f"{self.finding.id} has no picture of its own, so no box can be drawn in it.")
+
+    def rows_mask(self, rows: Sequence[int], part: str | None = None) -> Any:
+        """Own-form mask of the rows first..last (both included, counted in the run) of one channel or of all.
+
+        Raises:
+            AnomalyError: the finding is no event of a series, or the rows do not lie in the stretch that it keeps.
+        """
+        raise AnomalyError(f"{self.finding.id} is no event of a series, so it has no rows to choose from.")
+
+    def keep_trial(self, repaired: Any, box: Sequence[int]) -> Path:
+        """Write the picture in which a drawn box was repaired into the finding's folder."""
+        raise AnomalyError(f"{self.finding.id} has no picture of its own, so no box can be drawn in it.")
 
     def proper(self, region: str | None = None, part: str | None = None) -> str:
         """The proper name of what `mask` masks."""

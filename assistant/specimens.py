@@ -6,12 +6,14 @@ Knows findings, their kept files and the detector they are handed; not the store
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
 from assistant.clips import load_excerpt
+from assistant.drawn import box_in, filled_box, kept_rows
 from assistant.keeping import keep_json, load_stretch, plain, region_mask, write
 from assistant.parts import load_parts, names_of, numbers, picture_at
 from assistant.records import Finding
@@ -37,6 +39,9 @@ class ImageSpecimen(Specimen):
             return None
         return [region_mask(self.finding.folder, self.finding.regions, self.place(name, self.regions, "region"))]
 
+    def box_mask(self, box: Sequence[int]) -> Any:
+        return [filled_box(self.finding, box)]
+
     def level(self) -> np.ndarray:
         return np.asarray(self.detector.anomaly_map(self.samples())[0], float)
 
@@ -56,11 +61,18 @@ class ImageSpecimen(Specimen):
         return positions.index(low) if low in positions else super().place(name, known, what)
 
     def keep(self, normal: Any) -> None:
+        self._keep(normal[0], "counterfactual.png")
+
+    def keep_trial(self, repaired: Any, box: Sequence[int]) -> Path:
+        return self._keep(repaired[0], f"repaired-{'-'.join(str(v) for v in box_in(self.finding, box))}.png")
+
+    def _keep(self, pixels: Any, name: str) -> Path:
         from PIL import Image
 
-        picture = Image.fromarray(np.asarray(normal[0], np.uint8))
-        path = self.finding.folder / "counterfactual.png"
+        picture = Image.fromarray(np.asarray(pixels, np.uint8))
+        path = self.finding.folder / name
         write(path, lambda file: picture.save(file, "PNG", compress_level=3))
+        return path
 
 
 class VideoSpecimen(ImageSpecimen):
@@ -91,6 +103,10 @@ class VideoSpecimen(ImageSpecimen):
         masks[self.rows] |= still[0]
         return masks
 
+    def box_mask(self, box: Sequence[int]) -> Any:
+        """The same box in every frame that is kept: what is in it may have come from before."""
+        return np.broadcast_to(filled_box(self.finding, box), self.excerpt.frames.shape[:3]).copy()
+
     def level(self) -> np.ndarray:
         return np.asarray(self.detector.anomaly_map(self.samples()), float)
 
@@ -103,6 +119,9 @@ class VideoSpecimen(ImageSpecimen):
 
     def keep(self, normal: Any) -> None:
         super().keep(normal[self.rows])
+
+    def keep_trial(self, repaired: Any, box: Sequence[int]) -> Path:
+        return super().keep_trial(repaired[self.rows], box)
 
 
 class SeriesSpecimen(Specimen):
@@ -136,6 +155,11 @@ class SeriesSpecimen(Specimen):
             interval = self.finding.regions[number]
             rows = slice(interval["start"] - self.stretch.start, interval["end"] - self.stretch.start)
             mask[rows, self._columns(part, interval.get("channels", ()))] = True
+        return mask
+
+    def rows_mask(self, rows: Sequence[int], part: str | None = None) -> Any:
+        mask = np.zeros(self.stretch.observed.shape, bool)
+        mask[kept_rows(self.finding, self.stretch, rows), self._columns(part, ())] = True
         return mask
 
     def _columns(self, part: str | None, guilty: Sequence[str]) -> list[int]:

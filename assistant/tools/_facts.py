@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from assistant.drawn import box_in
 from assistant.evidence import Fact
 from assistant.modalities import kind
 from assistant.records import Finding, Run, Sample
@@ -37,7 +38,10 @@ def finding_facts(finding: Finding) -> list[Fact]:
         facts.append(Fact(one, "runs_flagging", finding.stability["agree"]))
         facts.append(Fact(one, "runs_asked", finding.stability["of"]))
         facts.append(Fact(one, "runs_over", finding.stability["over"]))
+    if finding.fitted_p is not None:
+        facts.append(Fact(one, "fitted_p_value", finding.fitted_p))
     optional = {"label": finding.label, "note": finding.note, "incident": finding.incident}
+    optional["ignored_by"] = finding.ignored
     return facts + [Fact(one, key, value) for key, value in optional.items() if value]
 
 
@@ -139,3 +143,14 @@ def change_facts(finding: Finding, before: Judgement, after: Judgement) -> list[
         Fact(one, "after_score", after.score),
         Fact(one, "returns_to_normal", after.p_value > finding.alpha),
     ]
+
+
+def drawn_facts(finding: Finding, box: Sequence[int] | None, rows: Sequence[int] | None) -> list[Fact]:
+    """Where a place lies that a person drew: a box in pixels, or rows of the run."""
+    if box is not None:
+        left, top, right, bottom = box_in(finding, box)
+        subject = f"{finding.id}/box"
+        edges = {"left": left, "top": top, "width": right - left, "height": bottom - top}
+        return [Fact(subject, name, value, "px") for name, value in edges.items()]
+    subject, (first, last) = f"{finding.id}/rows", rows or (0, 0)
+    return [Fact(subject, "first_row", first), Fact(subject, "last_row", last)]

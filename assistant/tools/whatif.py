@@ -3,6 +3,8 @@ otherwise. Every number here was computed by the detector a moment before."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from assistant.evidence import Fact, ToolResult
@@ -11,7 +13,7 @@ from assistant.pipeline import Workspace
 from assistant.records import Finding, Run
 from assistant.specimen import Judgement, Specimen, explained
 from assistant.tools import tool
-from assistant.tools._facts import change_facts, finding_facts, place_facts
+from assistant.tools._facts import change_facts, drawn_facts, finding_facts, place_facts
 from assistant.tools.findings import picture_of
 from detectors.errors import AnomalyError
 
@@ -50,23 +52,44 @@ def _explain(workspace: Workspace, finding: Finding) -> Judgement:
 
 @tool
 def what_if_repaired(
-    workspace: Workspace, finding: str, region: str | None = None, part: str | None = None
+    workspace: Workspace,
+    finding: str,
+    region: str | None = None,
+    part: str | None = None,
+    box: list[int] | None = None,
+    rows: list[int] | None = None,
 ) -> ToolResult:
     """Repair one place or part of a finding (make it as the model expects it), leave the rest, and score again, live.
 
     Args:
         finding: the finding's id such as F12.
-        region: the place to repair, such as "region 1" or "interval 1"; everything odd if neither is given.
+        region: the place to repair, such as "region 1" or "interval 1"; everything odd if none is given.
         part: the channel or feature to repair.
+        box: a box that the person drew in the picture, as [left, top, right, bottom] in pixels.
+        rows: the first and the last row of a stretch of an event, as [first, last]; with part, of that channel alone.
     """
     one = workspace.store.finding(finding)
     with workspace.lock:
         specimen = workspace.specimen(one)
         before, note = _before(specimen)
-        after = specimen.judge(specimen.repaired(specimen.mask(region, part)))
+        repaired = specimen.repaired(_chosen(specimen, region, part, box, rows))
+        after = specimen.judge(repaired)
     facts = change_facts(one, before, after)
-    facts.insert(1, Fact(one.id, "repaired", specimen.proper(region, part)))
-    return ToolResult(facts, note=note)
+    if box is None and rows is None:
+        facts.insert(1, Fact(one.id, "repaired", specimen.proper(region, part)))
+        return ToolResult(facts, note=note)
+    facts[1:1] = [Fact(one.id, "repaired", "box" if box is not None else "rows"), *drawn_facts(one, box, rows)]
+    pictures = [workspace.store.relative(specimen.keep_trial(repaired, box))] if box is not None else []
+    return ToolResult(facts, note=note, pictures=pictures)
+
+
+def _chosen(
+    specimen: Specimen, region: str | None, part: str | None, box: list[int] | None, rows: list[int] | None
+) -> Any:
+    """The mask of what is to be repaired; a drawn place goes before a named one."""
+    if box is not None:
+        return specimen.box_mask(box)
+    return specimen.rows_mask(rows, part) if rows is not None else specimen.mask(region, part)
 
 
 @tool
