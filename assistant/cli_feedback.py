@@ -7,6 +7,8 @@ that needs it.
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +20,7 @@ from detectors.errors import AnomalyError
 if TYPE_CHECKING:
     from assistant.feedback import Proposal
     from assistant.pipeline import Workspace
+    from assistant.precision import Period
 
 feedback_commands = typer.Typer()
 
@@ -236,3 +239,99 @@ def ignored_sentence(workspace: Workspace, run: str | None) -> str:
             f"{count} finding{'' if count == 1 else 's'} ignored by {name} until {rule.expires[:10]}: {rule.reason}"
         )
     return "; ".join(told)
+
+
+# --- how it goes ------------------------------------------------------------------------------------------------------
+
+
+@feedback_commands.command()
+def precision(
+    by: Annotated[str, typer.Option("--by", help="day or week, of the detection.")] = "week",
+    run: Annotated[str | None, typer.Option("--run", help="Only alarms of this run (default: all).")] = None,
+    since: Annotated[str | None, typer.Option("--since", help="First day, such as 2026-11-01.")] = None,
+    until: Annotated[str | None, typer.Option("--until", help="Last day.")] = None,
+    figure: Annotated[Path | None, typer.Option("--figure", help="Draw it: .png, .svg or .pdf.")] = None,
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell how good the alarms were: the share confirmed among those labelled, over time, with 95 % intervals."""
+    from assistant import precision as told
+    from assistant.terminal import give, say, show_table
+
+    kept = workspace_of(config, store).store
+    periods = told.precision(kept, by, kept.run(run).id if run else None, since, until)
+    drawn = told.draw(periods, figure) if figure is not None else None
+    if as_json:
+        return give({"periods": [one.to_dict() for one in periods], "figure": str(drawn) if drawn else None})
+    if not periods:
+        return say("No alarm was raised in that time.")
+    rows = [(p.name, p.findings, p.labelled, p.confirmed, p.false_alarms, *_shares(p)) for p in periods]
+    show_table(("when", "alarms", "labelled", "confirmed", "false", "precision", "95 % interval"), rows)
+    say(told.sentence(periods[-1]))
+    return say(f"Drawn: {drawn}") if drawn else None
+
+
+def _shares(period: Period) -> tuple[str, str]:
+    if period.precision is None:
+        return "–", "–"
+    low, high = period.interval
+    return f"{100 * period.precision:.0f} %", f"{100 * low:.0f} to {100 * high:.0f} %"
+
+
+@feedback_commands.command()
+def suggestions(
+    run: RunOption = None,
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what the labels so far are enough for: recalibrating, fitting again, a kind of your own, a rule."""
+    from assistant.suggestions import suggestions as found
+    from assistant.terminal import give, say
+
+    told = found(workspace_of(config, store).store, run)
+    if as_json:
+        return give([one.to_dict() for one in told])
+    if not told:
+        return say("The labels so far are not enough for anything new.")
+    for one in told:
+        say(f"{one.sentence}\n  {one.command}")
+    return None
+
+
+@feedback_commands.command()
+def refit(
+    out: Annotated[Path, typer.Option("--out", help="Folder for the new model; the old one stays.")],
+    run: RunOption = None,
+    with_labels: Annotated[
+        bool,
+        typer.Option("--with-labels", help="False alarms join the normals; confirmed ones are shown as anomalies."),
+    ] = False,
+    source: Annotated[str | None, typer.Option("--source", help="The normals, if the model's own have moved.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a model that is already in --out.")] = False,
+    test: Annotated[
+        bool, typer.Option("--self-test/--no-self-test", help="Plant anomalies into held-out normals and look.")
+    ] = True,
+    why: WhyOption = "",
+    by: ByOption = None,
+    store: StoreOption = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fit a run's model again on its normals, with what people have labelled since, into a new folder."""
+    from assistant.refit import refit as fit_again
+    from assistant.terminal import give, progress, remark, say
+
+    workspace = workspace_of(config, store)
+    with acting(who=by), progress(not as_json) as tell:
+        made = fit_again(workspace, out, run, with_labels, source, tell, force, test, why)
+    if as_json:
+        return give({**asdict(made), "model": str(out)})
+    for note in made.notes:
+        remark(note)
+    return say(
+        f"{out}: fitted on {made.info['n_fit']} and calibrated on {made.info['n_calibration']}, with "
+        f"{len(made.normals)} false alarms among the normals and {len(made.anomalies)} confirmed anomalies shown. "
+        f"Use it: anomaly detect SOURCE --model {out}"
+    )

@@ -5,10 +5,11 @@ Knows findings' labels and states; not what labels do to a calibration (see assi
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from assistant.audit import LABELLED, UNDONE, AuditLog
@@ -69,6 +70,19 @@ class Labels(AuditLog):
         with self.database.read() as session:
             rows = session.scalars(query)
             return [Label(f"F{row.finding_id}", row.label, row.note, row.who, row.created) for row in rows]
+
+    def labels_by_day(self, run: str | None = None) -> dict[date, dict[str, int]]:
+        """How many findings carry which label ("" for none), by the day (UTC) on which they were detected."""
+        day = func.substr(FindingRow.created, 1, 10)
+        label = func.coalesce(FindingRow.label, "")
+        query = select(day, label, func.count()).group_by(day, label).order_by(day)
+        if run is not None:
+            query = query.where(FindingRow.run_id == id_number("R", run))
+        found: dict[date, dict[str, int]] = {}
+        with self.database.read() as session:
+            for text, name, count in session.execute(query):
+                found.setdefault(date.fromisoformat(text), {})[str(name)] = int(count)
+        return found
 
     def labelled(self, model: str, label: str = "normal", model_hash: str | None = None) -> list[Finding]:
         """Findings of a model (as it was fitted, where its hash is given) that carry this label now; several findings

@@ -208,8 +208,10 @@ def fit_model(
     progress: Progress | None = None,
     force: bool = False,
     test: bool = False,
+    join: Callable[[Any], Any] | None = None,
+    anomalies: Any = None,
 ) -> dict[str, Any]:
-    """Fit a detector on normal data and save it.
+    """Fit a detector on normal data and save it; its record says on what, so that it can be fitted again.
 
     Args:
         source: whatever `detectors.data.read_source` reads.
@@ -217,6 +219,8 @@ def fit_model(
         settings: of the modality and the method; also `seed`, `device` and `contamination`.
         force: whether a model that is already there is replaced.
         test: whether anomalies are planted into held-out normals, to tell what the model makes of them.
+        join: makes the samples of the source those of the fit, by adding others to them.
+        anomalies: a few known ones, for a method that learns from them.
 
     Returns:
         `detector.info()`, with `notes` and `skipped` of the source.
@@ -235,10 +239,31 @@ def fit_model(
     contamination = given.pop("contamination", 0.0)
     detector = make_detector(data.modality, method, **given)
     checkpoint = unfinished(out)
-    detector.fit(data.samples, progress=progress, contamination=contamination, checkpoint=checkpoint, test=test)
+    samples = data.samples if join is None else join(data.samples)
+    with_known = {} if anomalies is None else {"anomalies": anomalies}
+    detector.fit(
+        samples, progress=progress, contamination=contamination, checkpoint=checkpoint, test=test, **with_known
+    )
+    origin = Path(data.origin.split("::")[0]).expanduser()
+    named = str(origin.absolute()) + data.origin[len(data.origin.split("::")[0]) :] if origin.exists() else ""
+    detector.record |= {"fit_source": named, "fit_digest": data.digest}
     detector.save(out)
     shutil.rmtree(checkpoint, ignore_errors=True)
     return {**detector.info(), "notes": list(data.notes), "skipped": list(data.skipped)}
+
+
+def learns_from_anomalies(detector: Detector) -> bool:
+    """Whether a detector's method takes `anomalies=`."""
+    from detectors.method import Method
+
+    return detector.method_class.contrast is not Method.contrast
+
+
+def known_methods(modality: str) -> list[str]:
+    """The methods that work on a modality, the default first. Raises AnomalyError where it is unknown."""
+    from detectors.registry import list_methods
+
+    return sorted(list_methods(modality), key=lambda name: (name != "default", name))
 
 
 def unfinished(out: Path) -> Path:

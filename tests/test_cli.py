@@ -93,15 +93,6 @@ def test_detection_says_when_nothing_is_anomalous(anomaly):
     assert "Nothing is anomalous: none of 40 rows was flagged at alpha 0.001." in out
 
 
-def test_a_label_says_what_it_changes(anomaly):
-    code, out, _ = anomaly("label", "F6", "normal", "--note", "a refund")
-    assert code == 0
-    assert "F6 (row 9) is labelled normal: false alarm." in out
-    assert "counts in the calibration" in out
-    assert json.loads(anomaly("show", "F6", "--json")[1])["note"] == "a refund"
-    assert anomaly("label", "F6", "odd")[2] == "anomaly: the label 'odd' is unknown; known: anomaly, normal\n"
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
