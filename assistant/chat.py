@@ -17,13 +17,15 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before the import: Gradio lo
 
 import gradio as gr
 
-from assistant.chat_data import data_tab, runs_table
-from assistant.chat_page import Page, told
+from assistant.chat_data import data_tab, models_choice, runs_table, wire_data
+from assistant.chat_page import Page
+from assistant.chat_session import own, resource
 from assistant.chat_view import view
+from assistant.intake import UPLOAD_BYTES
 from assistant.pipeline import Workspace
 from detectors.errors import AnomalyError
 
-MAX_UPLOAD = "2gb"
+UPLOADS_KEPT = (3600, 86400)  # seconds between looks for uploads that nobody used, and how old they may become
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 _FILTERS_JS = """
@@ -54,9 +56,11 @@ _DOWNLOAD_JS = "() => { setTimeout(() => document.getElementById('report-file')?
 
 def build(workspace: Workspace, llm: str = "narrator", local_paths: bool = True) -> gr.Blocks:
     """The page as Gradio blocks, to be served with `options()`."""
-    page = Page(workspace, llm)
+    page = Page(workspace, llm, local_paths)
     name = hashlib.sha256(str(workspace.store.root).encode()).hexdigest()[:16]
-    with gr.Blocks(title="Anomaly assistant", analytics_enabled=False, fill_width=True) as blocks:
+    with gr.Blocks(
+        title="Anomaly assistant", analytics_enabled=False, fill_width=True, delete_cache=UPLOADS_KEPT
+    ) as blocks:
         session = gr.State(None)  # a `Session`, made when the page opens
         kept = gr.BrowserState({}, storage_key=f"anomaly-{name}", secret=name)
         own("", "top", value=view("top", "/".join(workspace.store.root.parts[-2:])))
@@ -64,11 +68,16 @@ def build(workspace: Workspace, llm: str = "narrator", local_paths: bool = True)
             with gr.Tab("Findings", id="findings"):
                 parts = bench()
             with gr.Tab("Data", id="data-tab"):
-                runs, outcome = data_tab(workspace, local_paths, told)
-        wire(page, blocks, session, kept, parts)
-        blocks.load(lambda: runs_table(workspace), None, runs, **_QUIET)
+                data = data_tab(page)
+        opening = wire(page, blocks, session, kept, parts)
+        wire_data(page, data, session, _QUIET)
+        shown = [data["runs"], data["model"]]
+        blocks.load(lambda: (runs_table(workspace), models_choice(workspace)), None, shown, **_QUIET)
         opened = [session, parts["filters"], parts["queue"], *(parts[key] for key in HAND)]
-        for table in (runs, outcome):
+        ticking = [session, data["jobs"], *shown, data["timer"], *opened[1:]]
+        data["timer"].tick(page.ticked, session, ticking, **_QUIET)
+        opening.then(page.ticked, session, ticking, **_QUIET)  # jobs that were begun before the page was opened anew
+        for table in (data["runs"], data["jobs"]):
             table.select(page.run_opened, session, opened, **_QUIET).then(
                 lambda: gr.Tabs(selected="findings"), None, tabs, **_QUIET
             )
@@ -76,11 +85,6 @@ def build(workspace: Workspace, llm: str = "narrator", local_paths: bool = True)
 
 
 HAND = ("head", "stage", "plot", "parts")
-
-
-def own(js: str, name: str, value: str = "") -> gr.HTML:
-    """A part of the page that we draw ourselves."""
-    return gr.HTML(value, elem_id=name, elem_classes="own", js_on_load=js or None, apply_default_css=False)
 
 
 def bench() -> dict[str, Any]:
@@ -113,8 +117,8 @@ def bench() -> dict[str, Any]:
     return parts
 
 
-def wire(page: Page, blocks: gr.Blocks, session: gr.State, kept: gr.BrowserState, parts: dict[str, Any]) -> None:
-    """Connect the events of the findings tab."""
+def wire(page: Page, blocks: gr.Blocks, session: gr.State, kept: gr.BrowserState, parts: dict[str, Any]) -> Any:
+    """Connect the events of the findings tab; hands back the event of its opening."""
     hand = [parts[key] for key in HAND]
     talk = [parts["talk_head"], parts["talk"], parts["suggestions"]]
     queue = [session, parts["queue"], *hand]
@@ -124,9 +128,8 @@ def wire(page: Page, blocks: gr.Blocks, session: gr.State, kept: gr.BrowserState
     expected = {"fn": page.normal_version, "inputs": session, "outputs": [parts["stage"], parts["plot"]], **_QUIET}
     expected |= {"concurrency_limit": 2, "trigger_mode": "always_last"}
 
-    blocks.load(page.load, kept, [session, kept, parts["filters"], parts["queue"], *hand, *talk], **_QUIET).then(
-        **expected
-    )
+    opening = blocks.load(page.load, kept, [session, kept, parts["filters"], parts["queue"], *hand, *talk], **_QUIET)
+    opening.then(**expected)
     parts["filters"].submit(page.filtered, session, queue, **_QUIET, **quick).then(**expected)
     parts["queue"].click(page.picked, session, queue, **_QUIET, **quick).then(**expected)
     parts["head"].click(page.labelled, session, [session, parts["queue"], parts["head"]], **_QUIET)
@@ -148,11 +151,7 @@ def wire(page: Page, blocks: gr.Blocks, session: gr.State, kept: gr.BrowserState
     parts["talk_head"].delete(page.forgotten, session, [session, *talk], **_QUIET)
     exported = parts["talk_head"].download(page.exported, session, parts["report"], api_visibility="private")
     exported.success(None, None, None, js=_DOWNLOAD_JS, **_QUIET)
-
-
-def resource(name: str) -> str:
-    """A text of the page that comes with the package."""
-    return resources.files("assistant").joinpath("templates", name).read_text(encoding="utf-8")
+    return opening
 
 
 def options() -> dict[str, Any]:
@@ -166,7 +165,7 @@ def options() -> dict[str, Any]:
         "css": resource("page.css"),
         "footer_links": [],
         "allowed_paths": [],
-        "max_file_size": MAX_UPLOAD,
+        "max_file_size": UPLOAD_BYTES,
         "enable_monitoring": False,
         "share": False,
         "ssr_mode": False,

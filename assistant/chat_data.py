@@ -1,122 +1,347 @@
-"""The page's Data tab: files or a folder in, a run out. Knows gradio and the pipeline; not detectors."""
+"""The page's Data tab, with its handlers: files come in, a model is fitted or chosen, a run comes out.
+
+Knows gradio, jobs, uploads and the pipeline; not detectors. Fits and detections are jobs in threads of their own: they
+go on while the reader looks at findings, and are found again after a reload.
+"""
 
 from __future__ import annotations
 
+import re
 import shutil
-import uuid
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 
+from assistant.chat_session import Session, own, resource, told
 from assistant.chat_view import view
-from assistant.pipeline import Workspace, run_detection
+from assistant.command import parse_settings
+from assistant.intake import Limits, Upload, take_in
+from assistant.jobs import Job, Jobs, Progress
+from assistant.pipeline import Workspace, fit_model, run_detection, unfinished
+from assistant.records import Run
 from assistant.words import number, run_title, when
 from detectors.errors import AnomalyError
 
-_PROGRESS = gr.Progress()
-OPEN_RUN = """element.addEventListener('click', (event) => {
-  const button = event.target.closest('[data-run]');
-  if (button) trigger('select', { run: button.dataset.run });
-});"""
+AUTO = "found out from the data"
+MODALITIES = (AUTO, "image", "series", "table", "video", "multimodal")
+LISTED = 200  # runs in the table
+POLL = 0.7  # seconds between looks at the jobs, while there are any
 
 
-def data_tab(workspace: Workspace, local_paths: bool, told: Callable[..., Any]) -> tuple[gr.HTML, gr.HTML]:
-    """Draw the tab and wire it; hands back the table of runs and the outcome, both of which can open a run.
+class DataIn:
+    """The handlers of the Data tab, for one workspace."""
 
-    Args:
-        local_paths: whether a reader may name paths of this machine; only sensible where the page is served to
-            this machine alone.
-    """
+    workspace: Workspace
+    local_paths: bool  # whether a reader may name paths of this machine
+
+    def open_data(self, local_paths: bool) -> None:
+        """Make what the tab stands on."""
+        self.local_paths = local_paths
+        self.limits = Limits()
+        self.jobs = Jobs()
+
+    # --- files ----------------------------------------------------------------------------------------------------
+
+    @told
+    def uploaded(self, session: Session, event: gr.EventData) -> tuple[Any, ...]:
+        """Files have arrived; they are used when a job begins."""
+        arrived = [received(str(path), str(name)) for path, name in event._data.get("files") or ()]
+        if len(session.uploads) + len(arrived) > self.limits.files:
+            raise AnomalyError(f"That would be more than {self.limits.files:,} files; give fewer at a time.")
+        session.uploads = [*session.uploads, *arrived]
+        return session, chosen_files(session.uploads)
+
+    def cleared(self, session: Session) -> tuple[Any, ...]:
+        """Other files, please."""
+        session.uploads = []
+        return session, chosen_files(())
+
+    def _source(self, session: Session | None, path: str) -> tuple[Sequence[Upload], str]:
+        """What a job will read: uploads, or a path of this machine.
+
+        Raises:
+            AnomalyError: nothing was given, or both.
+        """
+        if session is None:
+            raise AnomalyError("The page is still opening; try again in a moment.")
+        path = path.strip() if self.local_paths else ""
+        if session.uploads and path:
+            raise AnomalyError("Both files and a path were given; clear one of them.")
+        if not session.uploads and not path:
+            more = " or name a file or folder of this machine" if self.local_paths else ""
+            raise AnomalyError(f"There is no data yet: drop files, a folder or a zip{more}.")
+        return tuple(session.uploads), path
+
+    def _read(self, uploads: Sequence[Upload], path: str, tell: Progress) -> Path:
+        """The source of a job, with uploads put in the store."""
+        if path:
+            return Path(path).expanduser()
+        tell(0.0, "unpacking")
+        return take_in(self.workspace.store.root, uploads, self.limits)
+
+    # --- detect ---------------------------------------------------------------------------------------------------
+
+    @told
+    def detect(
+        self, session: Session, path: str, model: str, alpha: float | None, fdr: float | None
+    ) -> tuple[Any, ...]:
+        """Look for anomalies in the data, in the background."""
+        uploads, path = self._source(session, path or "")
+        folder = self._model(model)
+        alpha = 0.01 if alpha is None else float(alpha)
+        if not 0 < alpha < 1:
+            raise AnomalyError(f"alpha = {alpha:g} must lie between 0 and 1.")
+
+        def work(tell: Progress) -> Run:
+            source = self._read(uploads, path, lambda f, text: tell(0.02 * f, text))
+            try:
+                return run_detection(self.workspace, source, folder, alpha, fdr or None, _after(tell, 0.02))
+            except BaseException:
+                self._drop(source)
+                raise
+
+        job = self.jobs.start(f"Detecting in {called(uploads, path)} with {Path(folder).name}", session.reader, work)
+        return self._begun(session, job)
+
+    def _model(self, model: str | None) -> str:
+        """The model folder to use.
+
+        Raises:
+            AnomalyError: none was chosen, or a path from a reader who may only choose.
+        """
+        if not model:
+            raise AnomalyError("No model is chosen; choose one, or fit one on normal data first.")
+        known = known_models(self.workspace)
+        by_name = {Path(folder).name: folder for folder in reversed(known)}
+        if model in by_name or model in known:
+            return by_name.get(model, model)
+        if not self.local_paths:
+            raise AnomalyError("This model is not one of the store's; choose one from the list.")
+        return model
+
+    def _drop(self, source: Path) -> None:
+        """Forget uploads that came to nothing; what lies elsewhere is never touched."""
+        uploads = (self.workspace.store.root / "uploads").resolve()
+        if source.resolve().is_relative_to(uploads) and source.resolve() != uploads:
+            shutil.rmtree(uploads / source.resolve().relative_to(uploads).parts[0], ignore_errors=True)
+
+    # --- fit ------------------------------------------------------------------------------------------------------
+
+    @told
+    def fit(
+        self, session: Session, path: str, name: str, modality: str, method: str, settings: str, test: bool
+    ) -> tuple[Any, ...]:
+        """Learn what is normal from the data, in the background."""
+        uploads, path = self._source(session, path or "")
+        out = self._new_model(name or "")
+        given = parse_settings([pair for pair in re.split(r"[\n,;]+\s*", settings or "") if pair.strip()])
+        if given and not self.local_paths:
+            raise AnomalyError("Settings can only be given where the page is served to this machine alone.")
+        kind = None if modality in (AUTO, "", None) else modality
+
+        def work(tell: Progress) -> dict[str, Any]:
+            source = self._read(uploads, path, lambda f, text: tell(0.02 * f, text))
+            try:
+                return fit_model(source, out, kind, method or "default", given, _after(tell, 0.02), test=bool(test))
+            except BaseException:
+                shutil.rmtree(unfinished(out), ignore_errors=True)
+                self._drop(source)
+                raise
+
+        job = self.jobs.start(f"Fitting {out.name} on {called(uploads, path)}", session.reader, work)
+        return self._begun(session, job)
+
+    def _new_model(self, name: str) -> Path:
+        """The folder of a new model of this store.
+
+        Raises:
+            AnomalyError: the name is empty, odd or taken.
+        """
+        name = name.strip()
+        if not re.fullmatch(r"\w[\w .-]{0,63}", name):
+            raise AnomalyError("The model needs a name of letters, digits, spaces, dots or dashes, such as line-3.")
+        out = self.workspace.store.root / "models" / name
+        if out.exists() or any(job.title.startswith(f"Fitting {name} on") and not job.ended for job in self.jobs.all()):
+            raise AnomalyError(f"There is a model {name!r} already; choose another name.")
+        return out
+
+    def methods_for(self, modality: str) -> Any:
+        """The methods to choose from, once it is clear what the data are."""
+        from assistant.pipeline import known_methods
+
+        known = ["default"] if modality == AUTO else known_methods(modality)
+        return gr.Dropdown(choices=known, value="default")
+
+    # --- jobs -----------------------------------------------------------------------------------------------------
+
+    def _begun(self, session: Session, job: Job) -> tuple[Any, ...]:
+        session.uploads = []
+        session.watched[job.id] = job.status
+        return session, chosen_files(()), self.jobs_view(session), gr.Timer(active=True)
+
+    def jobs_view(self, session: Session) -> str:
+        """This reader's jobs as HTML."""
+        return view("jobs", [job_card(job) for job in self.jobs.of(session.reader)])
+
+    @told
+    def cancelled(self, session: Session, event: gr.EventData) -> tuple[Any, ...]:
+        """Stop a job, or take an ended one off the list."""
+        name = str(event._data.get("job"))
+        self.jobs.cancel(session.reader, name)
+        if event._data.get("dismiss"):
+            self.jobs.dismiss(session.reader, name)
+        return session, self.jobs_view(session)
+
+    def ticked(self, session: Session | None) -> tuple[Any, ...]:
+        """While jobs are under way: (session, jobs, runs, models, timer, whether the queue has something new)."""
+        if session is None:
+            return (gr.skip(),) * 5
+        jobs = self.jobs.of(session.reader)
+        fresh = [job for job in jobs if job.ended and session.watched.get(job.id, "") not in ("", job.status)]
+        session.watched = {job.id: job.status for job in jobs}
+        for job in fresh:
+            if job.status == "done":
+                gr.Info(view("done", job_card(job)), title=job.title, duration=8)
+        latest = next((run.id for run in self.workspace.store.runs()[:1]), "")
+        changed = bool(fresh) or latest != session.latest
+        session.latest = latest
+        rest = (runs_table(self.workspace), models_choice(self.workspace, jobs)) if changed else (gr.skip(),) * 2
+        return session, self.jobs_view(session), *rest, gr.Timer(active=any(not job.ended for job in jobs))
+
+
+def data_tab(page: DataIn) -> dict[str, Any]:
+    """Draw the tab; its parts by name."""
+    parts: dict[str, Any] = {"timer": gr.Timer(POLL, active=False)}
+    local = page.local_paths
     with gr.Column(elem_id="data"):
         with gr.Row(equal_height=False):
-            with gr.Column(scale=3, min_width=320):
-                files = gr.File(label="New data: pictures, a CSV or a Parquet file", file_count="multiple", height=180)
-                path = gr.Textbox(
-                    label="… or a file or folder on this machine",
-                    placeholder="/data/line-3/tonight",
-                    visible=local_paths,
-                )
-            with gr.Column(scale=2, min_width=280):
-                model = gr.Dropdown(
-                    known_models(workspace),
-                    label="Model" + (" (one of these, or the path of a model folder)" if local_paths else ""),
-                    allow_custom_value=local_paths,
-                )
+            with gr.Column(scale=5, min_width=300):
+                parts["drop"] = own(resource("data.js"), "drop", chosen_files(()))
+                parts["path"] = gr.Textbox(
+                    label="… or a file or folder on this machine", placeholder="/data/line-3/tonight", visible=local,
+                )  # fmt: skip
+            with gr.Column(scale=4, min_width=280, elem_classes="panel"):
+                gr.HTML("<h2>Find anomalies in it</h2>", elem_classes="own", apply_default_css=False)
+                parts["model"] = gr.Dropdown(
+                    label="Model" + (" (one of these, or the path of a model folder)" if local else ""),
+                    choices=models_choices(page.workspace), allow_custom_value=local,
+                )  # fmt: skip
                 with gr.Row():
-                    alpha = gr.Number(0.01, label="alpha", minimum=0.0, maximum=1.0, step=0.001, min_width=100)
-                    fdr = gr.Number(
-                        0.0, label="false discovery rate (0: off)", minimum=0.0, maximum=1.0, step=0.01, min_width=100
-                    )
-                detect = gr.Button("Detect", variant="primary")
-        outcome = gr.HTML(elem_classes="own", js_on_load=OPEN_RUN, apply_default_css=False)
-        runs = gr.HTML(elem_classes="own", js_on_load=OPEN_RUN, apply_default_css=False)
+                    bounds: dict[str, Any] = {"minimum": 0.0, "maximum": 1.0, "min_width": 100}
+                    parts["alpha"] = gr.Number(0.01, label="alpha", step=0.001, **bounds)
+                    parts["fdr"] = gr.Number(0.0, label="false discovery rate (0: off)", step=0.01, **bounds)
+                parts["detect"] = gr.Button("Detect", variant="primary")
+            with gr.Column(scale=4, min_width=280, elem_classes="panel"):
+                gr.HTML("<h2>Or learn from it what is normal</h2>", elem_classes="own", apply_default_css=False)
+                parts["name"] = gr.Textbox(label="Name of the new model", placeholder="line-3", max_length=64)
+                with gr.Row():
+                    parts["modality"] = gr.Dropdown(list(MODALITIES), value=AUTO, label="Kind of data", min_width=100)
+                    parts["method"] = gr.Dropdown(["default"], value="default", label="Method", min_width=100)
+                parts["settings"] = gr.Textbox(
+                    label="Settings (optional)", placeholder="backbone=/models/net, train_steps=400", visible=local,
+                )  # fmt: skip
+                parts["test"] = gr.Checkbox(label="Plant anomalies afterwards and say whether they would be found")
+                parts["fit"] = gr.Button("Fit", variant="primary")
+        parts["jobs"] = own(resource("jobs.js"), "jobs")
+        parts["runs"] = own(resource("jobs.js"), "runs")
+    return parts
 
-    def run(files: list[str] | None, path: str, model: str, alpha: float, fdr: float | None, progress=_PROGRESS):
-        source = chosen_source(workspace, files, path if local_paths else "")
-        model = chosen_model(workspace, model, local_paths)
-        made = run_detection(
-            workspace,
-            source,
-            model,
-            alpha=float(alpha or 0.01),
-            fdr=fdr or None,
-            progress=lambda f, text: progress(f, text),
+
+def wire_data(page: DataIn, parts: dict[str, Any], session: gr.State, quiet: dict[str, Any]) -> None:
+    """Connect the events of the tab."""
+    begun = [session, parts["drop"], parts["jobs"], parts["timer"]]
+    parts["drop"].upload(page.uploaded, session, [session, parts["drop"]], **quiet)
+    parts["drop"].clear(page.cleared, session, [session, parts["drop"]], **quiet)
+    detecting = [session, *(parts[key] for key in ("path", "model", "alpha", "fdr"))]
+    parts["detect"].click(page.detect, detecting, begun, **quiet)
+    fitting = [session, *(parts[key] for key in ("path", "name", "modality", "method", "settings", "test"))]
+    parts["fit"].click(page.fit, fitting, begun, **quiet)
+    parts["modality"].change(page.methods_for, parts["modality"], parts["method"], **quiet)
+    parts["jobs"].delete(page.cancelled, session, [session, parts["jobs"]], **quiet)
+
+
+# --- what is shown --------------------------------------------------------------------------------------------------
+
+
+def job_card(job: Job) -> dict[str, Any]:
+    """What the page shows of a job."""
+    run = job.result if isinstance(job.result, Run) else None
+    info = job.result if isinstance(job.result, dict) else {}
+    told_of = [str(note) for note in info.get("notes", ())]
+    skipped = [tuple(pair) for pair in (run.skipped if run else info.get("skipped", ()))]
+    said = ""
+    if run is not None:
+        said = f"{run.n_flagged:,} findings in {run.n_samples:,} samples at alpha {number(run.alpha)}."
+    elif info:
+        said = (
+            f"Learned from {number(info.get('n_fit'))} normal samples ({info.get('modality')}, {info.get('method')}); "
+            f"{number(info.get('n_calibration'))} more were kept out to calibrate its p-values."
         )
-        return view("outcome", made, made.skipped), runs_table(workspace), gr.Dropdown(choices=known_models(workspace))
-
-    inputs = [files, path, model, alpha, fdr]
-    detect.click(
-        told(run), inputs, [outcome, runs, model], concurrency_limit=1, concurrency_id="detect",
-        show_progress_on=outcome, api_visibility="private",
-    )  # fmt: skip
-    return runs, outcome
+    return {
+        "id": job.id, "title": job.title, "status": job.status, "percent": round(100 * job.fraction),
+        "message": job.message, "error": job.error, "ended": job.ended, "seconds": f"{job.seconds:.0f} s",
+        "run": run.id if run else "", "said": said, "notes": told_of, "skipped": skipped,
+    }  # fmt: skip
 
 
-def known_models(workspace: Workspace) -> list[str]:
-    """Model folders that runs of this store used and that are still there, the latest first."""
-    folders = dict.fromkeys(run.model for run in workspace.store.runs())
-    return [folder for folder in folders if Path(folder).is_dir()]
+def chosen_files(uploads: Sequence[Upload]) -> str:
+    """The drop zone with what is in it."""
+    size = sum(upload.path.stat().st_size for upload in uploads if upload.path.is_file())
+    told_size = f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.1f} kB"
+    return view("drop", [upload.name for upload in uploads[:6]], len(uploads), told_size)
 
 
 def runs_table(workspace: Workspace) -> str:
     """The runs of the store as HTML."""
     rows = [
         {**run.to_dict(), "title": run_title(run), "alpha": number(run.alpha), "made": when(run.created)}
-        for run in workspace.store.runs()[:200]
+        for run in workspace.store.runs()[:LISTED]
     ]
     return view("runs", rows)
 
 
-def chosen_source(workspace: Workspace, files: list[str] | None, path: str) -> Path:
-    """Where to detect: uploads are kept in the store, since what-ifs read them again.
+def known_models(workspace: Workspace) -> list[str]:
+    """Model folders fitted on the page, and those that runs of this store used, where still there; latest first."""
+    home = workspace.store.root / "models"
+    fitted = [path.parent for path in home.glob("*/detector.json")] if home.is_dir() else []
+    own = sorted(fitted, key=lambda path: path.stat().st_mtime, reverse=True)
+    folders = dict.fromkeys([*map(str, own), *(run.model for run in workspace.store.runs())])
+    return [folder for folder in folders if Path(folder).is_dir()]
+
+
+def models_choice(workspace: Workspace, jobs: Sequence[Job] = ()) -> Any:
+    """The models to choose from; one that was just fitted is chosen."""
+    choices = models_choices(workspace)
+    made = next((job for job in jobs if job.status == "done" and isinstance(job.result, dict)), None)
+    return gr.Dropdown(choices=choices, value=choices[0][1]) if made and choices else gr.Dropdown(choices=choices)
+
+
+def models_choices(workspace: Workspace) -> list[tuple[str, str]]:
+    """(name, folder) of each model."""
+    return [(Path(folder).name, folder) for folder in known_models(workspace)]
+
+
+def called(uploads: Sequence[Upload], path: str) -> str:
+    """What a job's data are called."""
+    if path:
+        return Path(path).name or path
+    return uploads[0].name if len(uploads) == 1 else f"{len(uploads):,} files"
+
+
+def received(path: str, name: str) -> Upload:
+    """A file that this page's server has received; no other file of the machine can be named.
 
     Raises:
-        AnomalyError: nothing was given, or both.
+        AnomalyError: it is not there, or lies elsewhere.
     """
-    if files and path.strip():
-        raise AnomalyError("Both files and a path were given; clear one of them.")
-    if path.strip():
-        return Path(path.strip()).expanduser()
-    if not files:
-        raise AnomalyError(
-            "There is no data yet: drop files" + (" or name a file or folder." if path is not None else ".")
-        )
-    folder = workspace.store.root / "uploads" / uuid.uuid4().hex[:12]
-    folder.mkdir(parents=True)
-    kept = [Path(shutil.copy2(file, folder / Path(file).name)) for file in files]
-    return kept[0] if len(kept) == 1 and kept[0].suffix.lower() in (".csv", ".tsv", ".parquet") else folder
+    file = Path(path).resolve()
+    if not file.is_relative_to(Path(get_upload_folder()).resolve()) or not file.is_file():
+        raise AnomalyError(f"The file {name[:80]!r} did not arrive; drop it again.")
+    return Upload(file, name)
 
 
-def chosen_model(workspace: Workspace, model: str | None, local_paths: bool) -> str:
-    """The model folder to use.
-
-    Raises:
-        AnomalyError: none was chosen, or a path from a reader who may only choose.
-    """
-    if not model:
-        raise AnomalyError("No model is chosen; `anomaly fit SOURCE --out MODEL` makes one.")
-    if not local_paths and model not in known_models(workspace):
-        raise AnomalyError("This model is not one of the store's; choose one from the list.")
-    return model
+def _after(tell: Progress, start: float) -> Progress:
+    return lambda fraction, message: tell(start + (1 - start) * fraction, message)

@@ -47,8 +47,8 @@ def chip(evidence: str, facts: Sequence[str] = ()) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time as people say it."""
-    return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+    """A time as people say it; number and unit stay together."""
+    return f"{1000 * seconds:.0f}\u00a0ms" if seconds < 1 else f"{seconds:.1f}\u00a0s"
 
 
 def seal(answer: Answer) -> str:

@@ -13,21 +13,24 @@ from typing import Any
 import gradio as gr
 
 from assistant import chat_view, tools
+from assistant.audit import short_session
 from assistant.chat_conversations import Talk
+from assistant.chat_data import DataIn
 from assistant.chat_desk import Desk
 from assistant.chat_session import Session, new_id, told
 from assistant.pipeline import Workspace
 from detectors.errors import AnomalyError
 
 
-class Page(Talk):
+class Page(Talk, DataIn):
     """The handlers of one workspace's page. Each takes the session's state and gives it back."""
 
-    def __init__(self, workspace: Workspace, llm: str) -> None:
+    def __init__(self, workspace: Workspace, llm: str, local_paths: bool = True) -> None:
         self.workspace = workspace
         self.llm = llm
         self.desk = Desk(workspace)
         self.open_talk()
+        self.open_data(local_paths)
 
     # --- opening --------------------------------------------------------------------------------------------------
 
@@ -47,6 +50,7 @@ class Page(Talk):
         if session.focus is None and ids:
             session.focus = ids[0]
             queue, _ = self._queue(session)
+        session.latest = runs[0].id if runs else ""
         known = {"reader": session.reader}
         return (session, known, self._filters(session), queue, *self._hand(session), *self.talk(session))
 
@@ -122,7 +126,7 @@ class Page(Talk):
         """Confirm, or false alarm."""
         if session.focus is None:
             return session, gr.skip(), gr.skip()
-        finding = self.desk.label(session.focus, str(event._data["label"]))
+        finding = self.desk.label(session.focus, str(event._data["label"]), short_session(session.thread))
         return session, self._queue(session)[0], self.desk.head(finding)
 
     @told
@@ -162,10 +166,27 @@ class Page(Talk):
         return str(out)
 
     @told
-    def run_opened(self, session: Session, event: gr.EventData) -> tuple[Any, ...]:
-        """A run from the Data tab: its queue, and its first finding in hand."""
-        session.run = self.workspace.store.run(str(event._data["run"])).id
+    def ticked(self, session: Session | None) -> tuple[Any, ...]:
+        """While jobs are under way: what they have come to; a new run is in the queue's list at once."""
+        before = session.latest if session else ""
+        told_of = super().ticked(session)
+        if session is None or session.latest == before:
+            return (*told_of, *[gr.skip()] * 6)
+        if session.run is None:  # the first run of all opens by itself
+            session.run = session.latest
+            self._first(session)
+            return (*told_of, self._filters(session), self._queue(session)[0], *self._hand(session))
+        return (*told_of, self._filters(session), *[gr.skip()] * 5)
+
+    def _first(self, session: Session) -> None:
+        """Take the first finding of the run in hand."""
         session.page, session.filter, session.focus = 0, Session().filter, None
         _, ids = self._queue(session)
         session.focus = ids[0] if ids else None
+
+    @told
+    def run_opened(self, session: Session, event: gr.EventData) -> tuple[Any, ...]:
+        """A run from the Data tab: its queue, and its first finding in hand."""
+        session.run = self.workspace.store.run(str(event._data["run"])).id
+        self._first(session)
         return (session, self._filters(session), self._queue(session)[0], *self._hand(session))

@@ -1,4 +1,7 @@
-"""What one open page has in hand, and how what goes wrong is told. Knows gradio; not the store or the views."""
+"""What one open page has in hand, what its parts are made of, and how what goes wrong is told.
+
+Knows gradio; not the store, the views or what any part says.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import wraps
 from html import escape
+from importlib import resources
 from typing import Any
 
 import gradio as gr
 
+from assistant.intake import Upload
 from detectors.errors import AnomalyError
 
 
@@ -30,6 +35,9 @@ class Session:
     answered: bool = True  # whether it was; else it was stopped, or failed
     editing: bool = False  # the next question takes the place of the last
     suggestions: tuple[str, ...] = ()
+    uploads: list[Upload] = field(default_factory=list)  # waiting to be used on the Data tab
+    watched: dict[str, str] = field(default_factory=dict)  # job → its status when last told
+    latest: str = ""  # the latest run when last looked
     incident: str | None = None  # open on the Incidents tab
     pick: float = 0.0  # the latest pick that was begun; picks may overtake each other on their way
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
@@ -51,6 +59,16 @@ def told(function: Callable[..., Any]) -> Callable[..., Any]:
 def said(error: AnomalyError) -> gr.Error:
     """A sentence as the page's own message."""
     return gr.Error(escape(str(error)), duration=12, title="That did not work", print_exception=False)
+
+
+def own(js: str, name: str, value: str = "") -> gr.HTML:
+    """A part of the page that we draw ourselves."""
+    return gr.HTML(value, elem_id=name, elem_classes="own", js_on_load=js or None, apply_default_css=False)
+
+
+def resource(name: str) -> str:
+    """A text of the page that comes with the package."""
+    return resources.files("assistant").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def new_id() -> str:

@@ -11,7 +11,7 @@ from html import escape
 from typing import Any
 
 from assistant.agent import Done, StepDone, StepStarted, Token
-from assistant.chat_marks import linked, seal, with_chips
+from assistant.chat_marks import duration, linked, seal, with_chips
 from assistant.evidence import Answer, Claim, Evidence, Step, render
 from assistant.records import Exchange
 from assistant.words import arguments_text, markdown
@@ -85,8 +85,7 @@ def done(step: Step, evidence: Evidence | None) -> Message:
     rest = f"\n… {len(lines) - _LINES} more" if len(lines) > _LINES else ""
     facts = f"<pre>{escape(chr(10).join(lines[:_LINES]) + rest)}</pre>" if lines else ""
     mark = f"{linked(f'[{step.evidence}]')}\n\n" if step.evidence else ""
-    metadata = {"title": title, "status": "done", "duration": round(step.seconds, 2)}
-    return {"content": mark + facts, "metadata": metadata}
+    return {"content": mark + facts, "metadata": {"title": f"{title} · {duration(step.seconds)}", "status": "done"}}
 
 
 def spoken(text: str) -> Message:

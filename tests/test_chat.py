@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import shutil
 import socket
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import unquote
 
 import gradio as gr
+import numpy as np
+import pandas as pd
 import pytest
 from shop import open_shop
 
@@ -18,6 +22,8 @@ from assistant.agent import Done, StepDone, StepStarted, Token
 from assistant.chat_page import Page
 from assistant.chat_session import Session
 from assistant.evidence import Answer, Claim, Evidence, Fact, Step, Usage
+from assistant.intake import Upload
+from assistant.jobs import Job
 from detectors.errors import AnomalyError
 
 EVIL = '<img src=x onerror="alert(1)">{{ 7*7 }}'
@@ -313,7 +319,7 @@ def test_the_line_under_an_answer_says_whether_it_was_verified_and_what_it_took(
     said = chat_marks.seal(Answer("", (held, bare), model="openai:<x>", seconds=0.21, usage=usage))
     assert ">verified<" in said
     assert "1 statement checked against" in said
-    assert "openai:&lt;x&gt; · 210 ms · 1,234 tokens read, 56 written · cost 0.0021" in said
+    assert "openai:&lt;x&gt; · 210\u00a0ms · 1,234 tokens read, 56 written · cost 0.0021" in said
     assert "verified" not in chat_marks.seal(Answer("Hello.", (bare,)))
     assert "verified, 1 removed" in chat_marks.seal(Answer("", (held,), removed=(bare,)))
 
@@ -325,8 +331,8 @@ def test_tool_calls_are_folded_with_arguments_and_time():
     assert shown[0][0]["metadata"]["status"] == "pending"
     folded = shown[-1][0]
     assert folded["metadata"]["status"] == "done"
-    assert folded["metadata"]["duration"] == 0.25
     assert 'finding="F1"' in folded["metadata"]["title"]
+    assert folded["metadata"]["title"].endswith("250\u00a0ms")
     assert "<img" not in folded["content"]
 
 
@@ -374,32 +380,164 @@ def test_a_question_is_shown_as_it_was_typed():
 # --- data in ------------------------------------------------------------------------------------------------------
 
 
-def test_uploads_are_kept_in_the_store(shop, tmp_path):
-    file = tmp_path / "new.csv"
-    file.write_text("a\n1\n")
-    kept = chat_data.chosen_source(shop, [str(file)], "")
-    assert kept.is_relative_to(shop.store.root)
-    assert kept.read_text() == "a\n1\n"
+@pytest.fixture
+def sent(tmp_path, monkeypatch):
+    """Sends a file to the page's server, as the drop zone does; what the page is told of it."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "arrived"))
+
+    def send(name: str, data: bytes) -> list[str]:
+        path = tmp_path / "arrived" / str(len(name)) / Path(name).name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        return [str(path), name]
+
+    return send
 
 
-def test_several_uploads_are_one_folder(shop, tmp_path):
-    files = [tmp_path / "a.png", tmp_path / "b.png"]
-    for file in files:
-        file.write_bytes(b"x")
-    kept = chat_data.chosen_source(shop, [str(file) for file in files], "")
-    assert sorted(p.name for p in kept.iterdir()) == ["a.png", "b.png"]
+def finished(page: Page, session: Session) -> Job:
+    job = page.jobs.of(session.reader)[0]
+    until = time.monotonic() + 60
+    while not job.ended and time.monotonic() < until:
+        time.sleep(0.01)
+    return job
 
 
-@pytest.mark.parametrize(("files", "path", "told"), [(None, "", "no data yet"), (["x"], "/y", "clear one")])
-def test_data_is_asked_for_in_one_sentence(shop, files, path, told):
-    with pytest.raises(AnomalyError, match=told):
-        chat_data.chosen_source(shop, files, path)
+def csv_of(page: Page, run: str) -> bytes:
+    return Path(page.workspace.store.run(run).source).read_bytes()
+
+
+def test_dropped_data_become_a_run_and_the_queue_hears_of_it(page, sent):
+    session = opened(page)
+    page.uploaded(session, event(files=[sent("new.csv", csv_of(page, "R3"))]))
+    _, drop, jobs, timer = page.detect(session, "", "/models/table", 0.01, 0.0)
+    assert "Drop files" in drop
+    assert "Detecting in new.csv with table" in jobs
+    assert timer.active
+    assert finished(page, session).error == ""
+    _, jobs, runs, _, timer, filters, *_ = page.ticked(session)
+    assert 'data-run="R4"' in jobs
+    assert "new.csv" in runs
+    assert "R4" in filters
+    assert not timer.active
+    kept = Path(page.workspace.store.run("R4").source)
+    assert kept.is_relative_to(page.workspace.store.root)
+
+
+def test_a_zip_of_pictures_is_looked_through(page, sent, tmp_path):
+    session = opened(page)
+    folder = Path(page.workspace.store.run("R1").source)
+    archive = shutil.make_archive(str(tmp_path / "tonight"), "zip", folder)
+    page.uploaded(session, event(files=[sent("tonight.zip", Path(archive).read_bytes())]))
+    page.detect(session, "", "/models/image", 0.01, None)
+    job = finished(page, session)
+    assert (job.status, job.result.n_samples) == ("done", 10)
+    assert "left out" in page.jobs_view(session)  # the broken picture and the one of another size
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "told"),
+    [
+        ("empty.csv", b"", "empty"),
+        ("notes.docx", b"x", "of no kind that can be read"),
+        ("bad.zip", b"x", "damaged or no zip"),
+        ("evil.pkl", b"x", "never opened"),
+    ],
+)
+def test_bad_data_are_told_in_one_sentence_and_leave_nothing(page, sent, name, data, told):
+    session = opened(page)
+    before = len(page.workspace.store.runs())
+    page.uploaded(session, event(files=[sent(name, data)]))
+    page.detect(session, "", "/models/table", 0.01, None)
+    job = finished(page, session)
+    assert job.status == "failed"
+    assert told in job.error
+    assert "\n" not in job.error
+    assert len(page.workspace.store.runs()) == before
+    assert not list((page.workspace.store.root / "uploads").glob("*"))
+
+
+def test_a_cancelled_detection_keeps_nothing(page, sent, monkeypatch):
+    def endless(workspace, source, model, alpha, fdr, tell):
+        for _ in range(5000):
+            tell(0.3, "scoring")
+            time.sleep(0.01)
+
+    monkeypatch.setattr(chat_data, "run_detection", endless)
+    session = opened(page)
+    page.uploaded(session, event(files=[sent("new.csv", csv_of(page, "R3"))]))
+    page.detect(session, "", "/models/table", 0.01, None)
+    job = page.jobs.of(session.reader)[0]
+    page.cancelled(session, event(job=job.id))
+    assert finished(page, session).status == "cancelled"
+    assert "Nothing of it was kept" in page.jobs_view(session)
+    assert not list((page.workspace.store.root / "uploads").glob("*"))
+
+
+def test_a_model_is_fitted_in_the_background_and_chosen(page, sent):
+    session = opened(page)
+    page.uploaded(session, event(files=[sent("normal.csv", normal_rows())]))
+    page.fit(session, "", "line-3", "table", "smoothed_density", "", False)
+    job = finished(page, session)
+    assert (job.status, job.error) == ("done", "")
+    assert "Learned from" in page.jobs_view(session)
+    models = page.ticked(session)[3]
+    assert Path(models.value) == page.workspace.store.root / "models" / "line-3"
+    page.uploaded(session, event(files=[sent("normal.csv", normal_rows())]))
+    with pytest.raises(gr.Error, match="already"):
+        page.fit(session, "", "line-3", "table", "default", "", False)
+
+
+def test_a_cancelled_fit_leaves_nothing_half_written(page, sent):
+    session = opened(page)
+    page.uploaded(session, event(files=[sent("normal.csv", normal_rows())]))
+    page.fit(session, "", "line-3", "table", "score_matching", "train_steps=200000", False)
+    job = page.jobs.of(session.reader)[0]
+    until = time.monotonic() + 60
+    while "step" not in job.message and not job.ended and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not job.ended, job.error
+    page.cancelled(session, event(job=job.id))
+    assert finished(page, session).status == "cancelled"
+    root = page.workspace.store.root
+    assert [path for name in ("models", "uploads") for path in (root / name).glob("*")] == []
+
+
+def normal_rows() -> bytes:
+    rng = np.random.default_rng(0)
+    amount = rng.lognormal(2, 0.3, 300)
+    return pd.DataFrame({"amount": amount, "tax": amount * 0.19}).to_csv(index=False).encode()
+
+
+def test_data_and_model_are_asked_for_in_one_sentence(page):
+    session = opened(page)
+    with pytest.raises(gr.Error, match="no data yet"):
+        page.detect(session, "", "/models/table", 0.01, None)
+    with pytest.raises(gr.Error, match="No model is chosen"):
+        page.detect(session, "/y", "", 0.01, None)
+    with pytest.raises(gr.Error, match="needs a name"):
+        page.fit(session, "/y", "../up", "table", "default", "", False)
+    session.uploads = [Upload(Path("x"), "x")]
+    with pytest.raises(gr.Error, match="clear one of them"):
+        page.detect(session, "/y", "/models/table", 0.01, None)
+
+
+def test_only_files_that_arrived_here_can_be_named(page, sent):
+    session = opened(page)
+    for path in ("/etc/passwd", sent("a.csv", b"x")[0] + "/../../../../etc/passwd"):
+        with pytest.raises(gr.Error, match="did not arrive"):
+            page.uploaded(session, event(files=[[path, "a.csv"]]))
 
 
 def test_readers_from_elsewhere_may_only_choose_models_of_the_store(shop):
-    with pytest.raises(AnomalyError, match="not one of the store's"):
-        chat_data.chosen_model(shop, "/etc", local_paths=False)
-    assert chat_data.chosen_model(shop, "/models/x", local_paths=True) == "/models/x"
+    page = Page(shop, "narrator", local_paths=False)
+    session = opened(page)
+    with pytest.raises(gr.Error, match="no data yet"):
+        page.detect(session, "/etc", "/models/table", 0.01, None)
+    session.uploads = [Upload(Path("x"), "x")]
+    with pytest.raises(gr.Error, match="not one of the store"):
+        page.detect(session, "", "/etc", 0.01, None)
+    with pytest.raises(gr.Error, match="served to this machine alone"):
+        page.fit(session, "", "mine", "image", "default", "backbone=/etc", False)
 
 
 # --- serving ------------------------------------------------------------------------------------------------------
