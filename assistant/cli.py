@@ -13,7 +13,10 @@ from typing import Annotated, Any
 
 import typer
 
+from assistant.audit import acting
+from assistant.cli_feedback import feedback_commands, ignored_sentence
 from assistant.cli_library import library
+from assistant.cli_watch import watching
 from assistant.command import (
     DIFFERS,
     ConfigOption,
@@ -41,6 +44,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(library)
+app.add_typer(feedback_commands)
+app.add_typer(watching)
 
 
 # --- data in --------------------------------------------------------------------------------------------------------
@@ -148,8 +153,9 @@ def detect(
         return give({**run.to_dict(), "most_anomalous": [finding.to_dict() for finding in first]})
     show_notes(run.info.get("notes", []), run.skipped)
     show_run(run)
-    if run.info.get("relabelled"):
-        say(_recalibrated(run.info, run.alpha))
+    for sentence in (_recalibrated(run.info, run.alpha), ignored_sentence(workspace, run.id)):
+        if sentence:
+            say(sentence)
     if first:
         show_findings(first)
         say(f"Ask about them: anomaly ask 'why is {first[0].id} anomalous?', or anomaly chat.")
@@ -157,13 +163,19 @@ def detect(
 
 
 def _recalibrated(info: dict[str, Any], alpha: float) -> str:
-    """What labels changed, in one sentence."""
+    """What labels changed, and those that wait."""
     from assistant.terminal import shown
 
-    names = ", ".join(info["relabelled"][:10])
-    before, after = shown(info["threshold_before"]), shown(info["threshold"])
-    added = f"Labelled normal and added to the calibration: {names}."
-    return f"{added} The score flagged at alpha {alpha:g}: {before} before, {after} now."
+    told = []
+    if info.get("relabelled"):
+        before, after = shown(info["threshold_before"]), shown(info["threshold"])
+        names = ", ".join(info["relabelled"][:10])
+        told.append(f"Calibration revision {info.get('revision')} counts {names} as normal: the score flagged at alpha")
+        told[-1] += f" {alpha:g} is {after} instead of {before}."
+    waiting = info.get("labels_waiting")
+    if waiting:
+        told.append(f"{waiting} label{'' if waiting == 1 else 's'} not in it yet: see anomaly recalibrate.")
+    return " ".join(told)
 
 
 # --- what was found -------------------------------------------------------------------------------------------------
@@ -183,6 +195,9 @@ def findings(
     kind: Annotated[str | None, typer.Option("--kind", help="A kind of anomaly, such as scratch or spike.")] = None,
     search: Annotated[str | None, typer.Option("--search", help="Text in the sample's name or note.")] = None,
     max_p: Annotated[float | None, typer.Option("--max-p", help="Largest p-value.")] = None,
+    ignored: Annotated[
+        bool, typer.Option("--ignored", help="Those that a rule covers, instead of the others.")
+    ] = False,
     store: StoreOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -193,6 +208,7 @@ def findings(
     workspace = workspace_of(config, store)
     one = workspace.store.run(run)
     filters = {"state": state, "part": part, "kind": kind, "search": search, "max_p": max_p}
+    filters |= {"ignored": ignored}
     found = workspace.store.findings(one.id, order, descending, limit, offset, **filters)
     total = workspace.store.count_findings(one.id, **filters)
     if as_json:
@@ -200,6 +216,9 @@ def findings(
     if found:
         show_findings(found)
     say(f"{len(found)} of {total} findings in {one.id}.")
+    hidden = ignored_sentence(workspace, one.id)
+    if hidden:
+        say(f"{hidden}." if ignored else f"{hidden} (see --ignored).")
     return None
 
 
@@ -227,30 +246,6 @@ def show(
         return terminal.give(evidence.to_dict()) if as_json else terminal.show_evidence(evidence)
     finding = kept.finding(name)
     return terminal.give(finding.to_dict()) if as_json else terminal.show_finding(finding)
-
-
-@app.command()
-def label(
-    name: Annotated[str, typer.Argument(metavar="ID", help="A finding such as F12.")],
-    label: Annotated[str, typer.Argument(metavar="{anomaly,normal}", help="What it really is.")],
-    note: Annotated[str, typer.Option("--note", help="A remark.")] = "",
-    who: Annotated[str, typer.Option("--who", help="Who says so.")] = "user",
-    store: StoreOption = None,
-    config: ConfigOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Say what a finding really is; a false alarm counts as normal from the next detection on."""
-    from assistant.pipeline import label_effect
-    from assistant.terminal import give, say
-
-    workspace = workspace_of(config, store)
-    finding = workspace.store.label(name, label, note, who)
-    effect = label_effect(workspace, finding)
-    if as_json:
-        return give({**finding.to_dict(), "effect": effect})
-    say(f"{finding.id} ({finding.sample}) is labelled {finding.label}: {finding.state}.")
-    say(effect["sentence"])
-    return None
 
 
 # --- talk -----------------------------------------------------------------------------------------------------------
@@ -366,7 +361,8 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command; returns the exit code."""
-    return guarded(lambda given: app(args=given, standalone_mode=False), arguments)
+    with acting(via="command line"):
+        return guarded(lambda given: app(args=given, standalone_mode=False), arguments)
 
 
 if __name__ == "__main__":

@@ -331,7 +331,7 @@ def run_detection(
             info=keeping.plain({**info, **changed, "drift": drift, "notes": data.notes, "data_digest": data.digest}),
             skipped=[*data.skipped, *batch.skipped],
         )
-        samples = _samples(batch) if data.modality != "series" else []
+        samples = samples_of(batch) if data.modality != "series" else []
         run = workspace.store.add_run(run, samples, batch.findings, _mover(workspace.store, staging, batch.folders))
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -418,7 +418,8 @@ def _mover(store: Store, staging: Path, folders: Sequence[Path]) -> Callable[[st
     return move
 
 
-def _samples(batch: Batch) -> list[Sample]:
+def samples_of(batch: Batch) -> list[Sample]:
+    """The scored samples of a batch."""
     fitted = batch.p_values if batch.fitted_p is None else batch.fitted_p
     rows = zip(batch.names, batch.scores.tolist(), batch.p_values.tolist(), fitted.tolist(), strict=True)
     return [

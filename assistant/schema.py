@@ -252,3 +252,48 @@ class AnswerRow(Base):
 
 
 Index("ix_answers_thread", AnswerRow.thread, AnswerRow.id)
+
+
+class WatchRow(Base):
+    """A source that is watched with a model, and how far it has been judged."""
+
+    __tablename__ = "watches"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    source: Mapped[str] = mapped_column(Text)
+    model: Mapped[str] = mapped_column(Text)
+    version: Mapped[int]  # of the cursor: whoever finds another than it knew is not alone
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("runs.id"))  # that grows; NULL: none yet
+    cursor: Mapped[dict[str, Any]]
+    created: Mapped[str] = mapped_column(String(32))
+    updated: Mapped[str] = mapped_column(String(32))
+
+
+Index("ix_watches_source", WatchRow.source, WatchRow.model, unique=True)
+
+
+class WatchedRow(Base):
+    """A file (or a request) that a watch has dealt with: once."""
+
+    __tablename__ = "watched"
+    watch_id: Mapped[int] = mapped_column(ForeignKey("watches.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(512), primary_key=True)
+    stamp: Mapped[str] = mapped_column(String(128))  # its size and time; another one is another file
+    reason: Mapped[str] = mapped_column(Text)  # why it was skipped; "": it was judged
+    reply: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # what a request was answered
+
+
+class AlertRow(Base):
+    """An alert on its way out; kept in the transaction of the findings that it tells of."""
+
+    __tablename__ = "alerts"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(64))
+    watch_id: Mapped[int] = mapped_column(ForeignKey("watches.id"))
+    body: Mapped[dict[str, Any]]
+    tries: Mapped[int]
+    due: Mapped[float]  # seconds since 1970
+    sent: Mapped[str | None] = mapped_column(String(32))
+    trouble: Mapped[str] = mapped_column(Text)
+
+
+Index("ix_alerts_due", AlertRow.watch_id, AlertRow.sent, AlertRow.due)
