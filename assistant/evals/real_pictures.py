@@ -30,7 +30,9 @@ def places(name: str, job: Job) -> Iterator[Line]:
     case = load_case(job.data, name)
     beside = job.data.resolve().parent / "models" / "mobilenet_v2"
     settings = {"backbone": str(beside)} if beside.is_dir() else {}
-    chosen = [i for label, most in SCORED.items() for i in some(np.flatnonzero(np.equal(case.labels, label)).tolist(), most)]
+    chosen = [
+        i for label, most in SCORED.items() for i in some(np.flatnonzero(np.equal(case.labels, label)).tolist(), most)
+    ]
     masks, labels = case.truth(), [case.labels[i] for i in chosen]
     normals = some(case.train, NORMALS)
     yield Line(name, "normals fitted on", len(normals))
