@@ -52,6 +52,8 @@ def numbers(parts: Mapping[str, Any], rows: int) -> tuple[np.ndarray, list[tuple
     columns, names = [], []
     for part, samples in parts.items():
         if isinstance(samples, np.ndarray):
+            if samples.ndim > 2:  # frames
+                continue
             flat = samples.reshape(rows, -1)
             columns += list(flat.T)
             names += [(part, f"channel {i + 1}") for i in range(flat.shape[1])]

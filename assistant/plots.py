@@ -156,7 +156,7 @@ def _draw_row(axis: Any, view: SeriesView, row: int, shown: int) -> None:
         axis.plot(*thin(view.x, view.score), color=SCORE, linewidth=1.0)
         if view.threshold is not None:
             axis.axhline(view.threshold, color=FLAGGED, linewidth=0.9, linestyle=":")
-    for start, end, _ in view.intervals:
+    for start, end in {span[:2] for span in view.intervals}:  # parts may be odd in the same steps
         axis.axvspan(view.x[start], view.x[min(end, len(view.x)) - 1], color=FLAGGED, alpha=0.15, linewidth=0)
     dress(axis, title)
 

@@ -165,7 +165,8 @@ def show_run(run: Run) -> None:
     level = f"alpha {run.alpha:g}" if run.fdr is None else f"false-discovery rate {run.fdr:g} (p <= {run.alpha:.2g})"
     say(f"{run.id}  {run.source}  ({run.modality}, method {run.method}, {run.created})")
     if run.n_flagged:
-        found = f"{run.n_flagged} events in" if kind(run.modality).event else f"{run.n_flagged} of"
+        events = "event" if run.n_flagged == 1 else "events"
+        found = f"{run.n_flagged} {events} in" if kind(run.modality).event else f"{run.n_flagged} of"
         say(f"{found} {run.n_samples} {unit} flagged at {level}.")
     else:
         say(f"Nothing is anomalous: none of {run.n_samples} {unit} was flagged at {level}.")

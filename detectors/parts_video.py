@@ -170,7 +170,7 @@ def _described(clip: Clip) -> tuple[np.ndarray, np.ndarray]:
 
 def _small(frame: np.ndarray) -> Tensor:
     """(h, w) in 0..1, longer side at most SIDE."""
-    grey = torch.from_numpy(np.ascontiguousarray(frame)).float() / 255
+    grey = torch.from_numpy(np.array(frame)).float() / 255
     grey = grey.mean(2) if grey.ndim == 3 else grey
     shrink = max(grey.shape) / SIDE
     if shrink <= 1:

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
+from assistant.parts import numbers
 from detectors import AnomalyError, load_detector, make_detector
 from detectors.data import read_source
 from detectors.readers.multimodal import align
@@ -149,3 +150,11 @@ def test_a_folder_of_parts_is_read(tmp_path, tiny_multimodal):
     (tmp_path / "parts.json").write_text(json.dumps({"radar": {}}))
     with pytest.raises(AnomalyError, match="radar"):
         read_source(str(tmp_path))
+
+
+def test_frames_are_no_channels_beside_the_numbers_of_other_parts():
+    rows = 3
+    parts = {"camera": np.zeros((rows, 4, 5)), "wrist": pd.DataFrame({"acc": [1.0, 2.0, 3.0], "note": list("abc")})}
+    columns, names = numbers(parts, rows)
+    assert names == [("wrist", "acc")]
+    assert columns.tolist() == [[1.0], [2.0], [3.0]]

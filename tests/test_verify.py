@@ -320,3 +320,16 @@ KINDS = {
 )
 def test_a_kind_that_is_named_must_have_been_measured(text, ok):
     assert verify(text, KINDS).ok is ok
+
+
+def test_a_channel_named_with_its_part_is_one_name():
+    facts = [
+        Fact("F4", "p_value", 0.00097),
+        Fact("F4/part wrist", "share", 100.0, "%"),
+        Fact("F4/channel wrist acc_x range", "share", 20.69, "%"),
+        Fact("F4/channel wrist acc_x range", "observed", 2.202),
+    ]
+    evidence = {"E1": Evidence("E1", "explain_finding", {"finding": "F4"}, "ok", facts)}
+    true = "In F4, wrist acc_x range carries 21 % of the score and reads 2.2 [E1]."
+    assert verify(true, evidence).ok
+    assert not verify(true.replace("21", "100"), evidence).ok

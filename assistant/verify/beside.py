@@ -50,10 +50,17 @@ def field_of(scene: Scene, number: Number) -> Mention | None:
         mention = nearest_before(scene.fields, start.start)
         previous = scene.numbers[index - 1] if index > 0 else None
         if mention is not None and (previous is None or previous.end <= mention.start):
-            return mention if _leads(scene, mention, start.start) else None
+            return mention if _leads(scene, mention, start.start) and not _spent(scene, mention, start) else None
         if previous is None or previous.unit != start.unit or not listed(scene, previous, start):
             return None
         start, index = previous, index - 1
+
+
+def _spent(scene: Scene, mention: Mention, number: Number) -> bool:
+    """Whether a field belongs to the number before it: "carries 21 % of the score and reads 2.2"."""
+    trails = any(n.end <= mention.start and _touches(scene, n.end, mention.start) for n in scene.numbers)
+    seen = (role for role in scene.roles if role.kind == "seen")
+    return trails and any(mention.end <= role.start < number.start for role in seen)
 
 
 def _coordinate(scene: Scene, number: Number) -> Mention | None:

@@ -145,9 +145,12 @@ def _bases_and_names(
                 base(start, start + len(digits[0]), name)
     for match in ID.finditer(sheet.rest):
         base(match.start(), match.end(), match["id"])
+    longer = [span for name, kind in pool.parts.items() if " " in name for span in _occurrences(name, kind, sheet)]
     for pattern in (FILE, SNAKE):
         for match in pattern.finditer(sheet.rest):
             name = match[0]
+            if any(start <= match.start() and match.end() <= end for start, end in longer):
+                continue  # "acc_x" of the channel "wrist acc_x range"
             if plain(name) not in part_names and _is_name(name) and sheet.take(match.start(), match.end()):
                 quoted.append((name, match.start(), match.end()))
     bases.sort(key=lambda mention: mention.start)
