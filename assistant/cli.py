@@ -85,10 +85,10 @@ def demo(
 
 @app.command()
 def fit(
-    source: Annotated[str, typer.Argument(help="Normal data: a folder of images, a CSV, Parquet or NPZ file.")],
+    source: Annotated[str, typer.Argument(help="Normal data: a folder (images, clips, parts), a data file or a clip.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the model.")],
     modality: Annotated[
-        str | None, typer.Option("--modality", help="image, series or table; guessed if left out.")
+        str | None, typer.Option("--modality", help="image, series, table, video or multimodal; guessed if left out.")
     ] = None,
     method: Annotated[str, typer.Option("--method", help="One of `anomaly methods`.")] = "default",
     given: Annotated[list[str] | None, typer.Option("--set", help="A setting, key=value; may be repeated.")] = None,
