@@ -25,7 +25,7 @@ from assistant.records import Run
 from assistant.words import number, run_title, when
 from detectors.errors import AnomalyError
 
-AUTO = "found out from the data"
+AUTO = "auto"
 MODALITIES = (AUTO, "image", "series", "table", "video", "multimodal")
 LISTED = 200  # runs in the table
 POLL = 0.7  # seconds between looks at the jobs, while there are any
@@ -223,20 +223,20 @@ def data_tab(page: DataIn) -> dict[str, Any]:
                 parts["path"] = gr.Textbox(
                     label="… or a file or folder on this machine", placeholder="/data/line-3/tonight", visible=local,
                 )  # fmt: skip
-            with gr.Column(scale=4, min_width=280, elem_classes="panel"):
+            with gr.Column(scale=4, min_width=280, elem_classes="work"):
                 gr.HTML("<h2>Find anomalies in it</h2>", elem_classes="own", apply_default_css=False)
                 parts["model"] = gr.Dropdown(
-                    label="Model" + (" (one of these, or the path of a model folder)" if local else ""),
+                    label="Model" + (" (or the path of one)" if local else ""),
                     choices=models_choices(page.workspace), allow_custom_value=local,
                 )  # fmt: skip
                 with gr.Row():
                     bounds: dict[str, Any] = {"minimum": 0.0, "maximum": 1.0, "min_width": 100}
                     parts["alpha"] = gr.Number(0.01, label="alpha", step=0.001, **bounds)
-                    parts["fdr"] = gr.Number(0.0, label="false discovery rate (0: off)", step=0.01, **bounds)
+                    parts["fdr"] = gr.Number(0.0, label="FDR (0: off)", step=0.01, **bounds)
                 parts["detect"] = gr.Button("Detect", variant="primary")
-            with gr.Column(scale=4, min_width=280, elem_classes="panel"):
+            with gr.Column(scale=4, min_width=280, elem_classes="work"):
                 gr.HTML("<h2>Or learn from it what is normal</h2>", elem_classes="own", apply_default_css=False)
-                parts["name"] = gr.Textbox(label="Name of the new model", placeholder="line-3", max_length=64)
+                parts["name"] = gr.Textbox(label="Its name", placeholder="line-3", max_length=64)
                 with gr.Row():
                     parts["modality"] = gr.Dropdown(list(MODALITIES), value=AUTO, label="Kind of data", min_width=100)
                     parts["method"] = gr.Dropdown(["default"], value="default", label="Method", min_width=100)
@@ -291,7 +291,8 @@ def chosen_files(uploads: Sequence[Upload]) -> str:
     """The drop zone with what is in it."""
     size = sum(upload.path.stat().st_size for upload in uploads if upload.path.is_file())
     told_size = f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.1f} kB"
-    return view("drop", [upload.name for upload in uploads[:6]], len(uploads), told_size)
+    names = sorted(upload.name for upload in uploads)
+    return view("drop", names[:6], len(uploads), told_size)
 
 
 def runs_table(workspace: Workspace) -> str:

@@ -12,6 +12,7 @@ import uuid
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from detectors.errors import AnomalyError
@@ -51,7 +52,7 @@ def take_in(root: Path, uploads: Sequence[Upload], limits: Limits | None = None)
         raise AnomalyError("There is no data yet: drop files, a folder or a zip.")
     if len(uploads) > limits.files:
         raise AnomalyError(f"{len(uploads):,} files are too many for one upload; {limits.files:,} are taken.")
-    folder = root / "uploads" / uuid.uuid4().hex[:12]
+    folder = root / "uploads" / f"{datetime.now(UTC):%Y-%m-%d_%H-%M-%S}_{uuid.uuid4().hex[:6]}"
     try:
         folder.mkdir(parents=True)
         left = _Budget(limits)
