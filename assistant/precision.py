@@ -19,6 +19,7 @@ from detectors.errors import AnomalyError
 
 Z = 1.959964  # 95 %
 SPANS = ("day", "week")
+TICKS = 16
 SUFFIXES = (".png", ".svg", ".pdf")
 
 
@@ -141,15 +142,17 @@ def draw(periods: Sequence[Period], out: Path) -> Path:
         raise AnomalyError("No finding has been labelled, so there is nothing to draw.")
     shares = np.array([100 * (one.precision or 0.0) for one in told])
     low, high = (100 * np.array([one.interval[side] for one in told]) for side in (0, 1))
-    figure = Figure(figsize=(max(5.0, 0.7 * len(told) + 2), 3.6), layout="constrained")
+    figure = Figure(figsize=(min(14.0, max(5.0, 0.7 * len(told) + 2)), 3.6), layout="constrained")
     axes = figure.subplots()
     places = np.arange(len(told))
     axes.errorbar(places, shares, [np.maximum(0, shares - low), np.maximum(0, high - shares)], fmt="o-",
                   color="#0b6e99", ecolor="#8ab8cc", elinewidth=3, capsize=0)  # fmt: skip
+    box = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 0.5}
     for place, one in enumerate(told):
         axes.annotate(f"{one.confirmed}/{one.labelled}", (place, shares[place]), (6, 6), textcoords="offset points",
-                      fontsize=8)  # fmt: skip
-    axes.set_xticks(places, [one.start for one in told], rotation=30, ha="right", fontsize=8)
+                      fontsize=8, bbox=box)  # fmt: skip
+    shown = places[:: max(1, len(told) // TICKS)]
+    axes.set_xticks(shown, [told[place].start for place in shown], rotation=30, ha="right", fontsize=8)
     axes.set(ylim=(-3, 106), xlim=(-0.5, len(told) - 0.2), ylabel="confirmed among labelled, %")
     axes.set_title("How good the alarms were (95 % Wilson interval)", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
