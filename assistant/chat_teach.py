@@ -50,7 +50,7 @@ class Teaching:
         if given.get("do") == "by":
             by = given["value"] if given["value"] in precision.SPANS else by
         else:
-            with acting(via="page", session=short_session(session.reader)):
+            with acting(via="page", session=short_session(session.thread)):
                 gr.Info(self._done(session, given), duration=6)
         return self.shown(session, by), by
 

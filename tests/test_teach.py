@@ -25,7 +25,7 @@ def press(shop, monkeypatch):
     teaching = Teaching(shop)
 
     def pressed(do, value="", reader="ann", **fields):
-        session = Session(run="R3", reader=reader)
+        session = Session(run="R3", thread=reader)
         return teaching.acted(session, "week", SimpleNamespace(_data={"do": do, "value": value, **fields}))[0]
 
     return pressed
