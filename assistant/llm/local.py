@@ -1,8 +1,8 @@
 """A transformers model in this process as a chat model with tools.
 
 The tokenizer's chat template renders messages and tools, the model generates, and tool calls are read off the text: by
-the tokenizer's own response template where it has one, else from `<tool_call>` tags or JSON. While a call in such tags is
-written, it is held to the tools' names and arguments (`constrained`). Knows LangChain messages and transformers; not
+the tokenizer's own response template where it has one, else from `<tool_call>` tags or JSON. While a call is written in
+such tags, it is held to the tools' names and arguments (`constrained`). Knows LangChain messages and transformers; not
 prompts, evidence or the store.
 """
 

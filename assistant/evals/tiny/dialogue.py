@@ -54,6 +54,27 @@ def spell(pattern: str, rng: random.Random) -> str:
     return pattern
 
 
+_FINDING = (
+    r"(?:f\d+|finding f?\d+|(?:row|line)(?: number)? \d+|[^\W\d]+[ _-]?\d+(?:\.\w+)?|it|this|that|this one|that one|"
+    r"this finding|the (?:first|second|third|fourth|fifth|last)(?: one| finding)?)"
+)
+
+
+@cache
+def _spelled() -> re.Pattern[str]:
+    """All that the patterns can spell, whatever names stand in their slots."""
+    patterns = [one for group in phrases().values() for one in group]
+    parts = ["".join(p if p in "()|" else re.escape(p) for p in re.split(r"([()|])", one)) for one in patterns]
+    filled = [re.sub(r"\\\{(\w+)\\\}", lambda m: _FINDING if m[1] in "xy" else r"[\w.% -]{1,24}", one) for one in parts]
+    return re.compile("|".join(f"(?:{one})" for one in filled), re.I)
+
+
+def taught(question: str) -> bool:
+    """Whether a question can be spelled by the patterns, so that a model may have been trained on its very words."""
+    plain = question.strip().lower()
+    return any(_spelled().fullmatch(one) for one in (plain, plain.rstrip("?!. "), plain.rstrip("?!. ") + "?"))
+
+
 class Talk:
     """One conversation; `turn()` goes on with another question."""
 
@@ -62,6 +83,7 @@ class Talk:
         self.turns: list[Turn] = []
         self.evidence: dict[str, Evidence] = {}
         self.verifier = Verifier()
+        self.before = rng.choice((0, rng.randint(0, 40)))  # results of earlier conversations
         self.recent: list[str] = []  # findings talked about, the latest last
         self.listed: list[str] = []  # findings of the list that was shown last
         self.tried: str = ""  # what the last question varied: "alpha", a kind of repair
@@ -85,7 +107,7 @@ class Talk:
             found = getattr(self.store, tool)(**arguments)
         except KeyError as error:
             found = ToolResult(status="error", note=str(error.args[0]))
-        name = f"E{len(self.evidence) + 1}"
+        name = f"E{self.before + len(self.evidence) + 1}"
         made = Evidence(name, tool, arguments, found.status, found.facts, subjects_of(found.facts), note=found.note)
         self.evidence[name] = made
         self.turns[-1].calls.append((tool, arguments, made))

@@ -27,11 +27,28 @@ SIZES = {  # name -> (width, layers, heads, inner width of the feed-forward part
     "larger": (256, 9, 8, 704),
 }
 CHUNK = 256  # dialogues made at a time
-TURNS = (1, 1, 2, 2, 3, 4)
 LONGEST = 1024  # tokens of a training conversation
 READS = 4096  # tokens that the model may be asked to read
 WARM, COOL = 0.02, 0.3  # shares of all steps: rate rises, rate falls
-ECHOES = 0.06  # share of the steps that begin with repeating only
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What is learnt from a share of all steps on."""
+
+    start: float
+    echoes: float  # share of conversations that only repeat or look up
+    lookups: float  # share of these that look up
+    turns: tuple[int, ...]  # how many questions a conversation may have
+    batch: float  # share of a full batch
+
+
+STAGES = (
+    Stage(0.0, 1.0, 0.0, (1,), 0.5),
+    Stage(0.12, 0.4, 0.4, (1,), 1.0),
+    Stage(0.25, 0.1, 0.5, (1, 1, 2), 1.0),
+    Stage(0.55, 0.03, 0.5, (1, 2, 2, 3, 4), 1.0),
+)
 
 
 @dataclass(frozen=True)
@@ -39,15 +56,15 @@ class Plan:
     """What is trained and how; the same plan gives the same weights."""
 
     size: str = "tiny"
-    steps: int = 2000
+    steps: int = 1900
     tokens: int = 4096  # of a batch
     rate: float = 4e-3  # of the optimiser for vectors and embeddings
     rate_matrices: float = 2e-2
     seed: int = 0
 
 
-def echo(rng: random.Random) -> list[Message]:
-    """Something to repeat: ids, made-up words, numbers."""
+def echo(rng: random.Random, lookups: float) -> list[Message]:
+    """Something to repeat, or to look up: ids, made-up words, numbers."""
     makers = (
         lambda: f"F{rng.randint(1, 200)}",
         lambda: worlds.word(rng),
@@ -56,32 +73,38 @@ def echo(rng: random.Random) -> list[Message]:
         lambda: f"E{rng.randint(1, 30)}",
         lambda: rng.choice(worlds.PLACES),
     )
-    text = " ".join(rng.choice(makers)() for _ in range(rng.randint(4, 16)))
-    return [{"role": "user", "content": text}, {"role": "assistant", "content": text}]
+    words = [rng.choice(makers)() for _ in range(rng.randint(4, 16))]
+    if rng.random() >= lookups:
+        asked = answer = " ".join(words)
+    else:
+        pairs = {word: rng.choice(makers)() for word in words}
+        name = rng.choice(words)
+        asked, answer = "\n".join(f"{key} = {value}" for key, value in pairs.items()) + f"\n{name}?", pairs[name]
+    return [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
 
 
-def conversations(seed: str, count: int, echoes: float) -> list[list[Message]]:
-    """`count` conversations, a share of them echoes; answers that do not pass the check are left out."""
+def conversations(seed: str, count: int, stage: Stage = STAGES[-1]) -> list[list[Message]]:
+    """`count` conversations of a stage; those with an answer that does not pass the check are left out."""
     rng = random.Random(seed)
     made: list[list[Message]] = []
     while len(made) < count:
-        if rng.random() < echoes:
-            made.append(echo(rng))
+        if rng.random() < stage.echoes:
+            made.append(echo(rng, stage.lookups))
             continue
         try:
-            made.append(dialogue(rng, rng.choice(TURNS)))
+            made.append(dialogue(rng, rng.choice(stage.turns)))
         except ValueError:
             continue
     return made
 
 
-def batches(tokenizer: PreTrainedTokenizerFast, plan: Plan, chunk: int, echoes: float) -> Iterator[list[Any]]:
-    """Lists of (ids, learnt) of like length that hold about `plan.tokens` together."""
-    rows = [tokens.encode(tokenizer, one) for one in conversations(f"{plan.seed}/{chunk}", CHUNK, echoes)]
+def batches(tokenizer: PreTrainedTokenizerFast, plan: Plan, chunk: int, stage: Stage) -> Iterator[list[Any]]:
+    """Lists of (ids, learnt) of like length that hold about `plan.tokens` together, or a stage's share of these."""
+    rows = [tokens.encode(tokenizer, one) for one in conversations(f"{plan.seed}/{chunk}", CHUNK, stage)]
     rows = sorted((row for row in rows if len(row[0]) <= LONGEST), key=lambda row: len(row[0]))
     made: list[list[Any]] = [[]]
     for row in rows:
-        if made[-1] and (len(made[-1]) + 1) * len(row[0]) > plan.tokens:
+        if made[-1] and (len(made[-1]) + 1) * len(row[0]) > stage.batch * plan.tokens:
             made.append([])
         made[-1].append(row)
     random.Random(f"{plan.seed}/{chunk}/order").shuffle(made)
@@ -146,8 +169,8 @@ class Trainer:
         """Train until all steps are made or the time is over; whether all are made."""
         begun, losses = time.monotonic(), []
         while self.step < self.plan.steps:
-            echoes = 0.8 if self.step < ECHOES * self.plan.steps else 0.02
-            for rows in batches(self.tokenizer, self.plan, self.chunk, echoes):
+            stage = [one for one in STAGES if one.start * self.plan.steps <= self.step][-1]
+            for rows in batches(self.tokenizer, self.plan, self.chunk, stage):
                 losses.append(self._step(rows))
             self.chunk += 1
             seconds = time.monotonic() - begun
@@ -214,7 +237,7 @@ def _tokenizer(plan: Plan, folder: Path) -> PreTrainedTokenizerFast:
 
     if (folder / "tokenizer.json").is_file():
         return PreTrainedTokenizerFast.from_pretrained(folder)
-    made = conversations(f"{plan.seed}/tokens", 4 * CHUNK, 0.0)
+    made = conversations(f"{plan.seed}/tokens", 4 * CHUNK)
     tokenizer = tokens.train_tokenizer(map(tokens.text_of, made))
     tokenizer.save_pretrained(folder)
     return tokenizer

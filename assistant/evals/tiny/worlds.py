@@ -35,7 +35,7 @@ def word(rng: random.Random) -> str:
 def make(rng: random.Random) -> MadeStore:
     """A store of one to three runs; some runs have no findings."""
     modality = rng.choices(("image", "series", "table"), (45, 30, 25))[0]
-    number, first = rng.choice((1, 1, rng.randint(2, 90))), rng.choice((1, 1, rng.randint(2, 40)))
+    number, first = rng.choice((1, rng.randint(2, 30), rng.randint(2, 200))), rng.choice((1, rng.randint(2, 60)))
     stem, parts = _stem(rng), _part_names(rng)
     batches = []
     for run in range(rng.choice((1, 1, 1, 2, 2, 3))):
