@@ -20,6 +20,7 @@ import gradio as gr
 from assistant.chat_data import data_tab, models_choice, runs_table, wire_data
 from assistant.chat_page import Page
 from assistant.chat_session import own, resource
+from assistant.chat_teach import teach_tab, wire_teach
 from assistant.chat_view import view
 from assistant.intake import UPLOAD_BYTES
 from assistant.pipeline import Workspace
@@ -35,20 +36,11 @@ element.addEventListener('change', (event) => { if (event.target.tagName === 'SE
 element.addEventListener('input', (event) => {
   if (event.target.type === 'search') { clearTimeout(timer); timer = setTimeout(send, 250); }
 });"""
-_QUEUE_JS = """
-element.addEventListener('click', (event) => {
-  const page = event.target.closest('[data-page]'), card = event.target.closest('[data-finding]');
-  if (page && !page.disabled) trigger('click', { page: Number(page.dataset.page) });
-  if (!card) return;
-  element.querySelectorAll('[aria-current]').forEach((other) => other.removeAttribute('aria-current'));
-  card.setAttribute('aria-current', 'true');
-  document.dispatchEvent(new Event('finding-opened'));
-  trigger('click', { finding: card.dataset.finding, pick: performance.now() });
-});"""
 _HEAD_JS = """
 element.addEventListener('click', (event) => {
   const label = event.target.closest('[data-label]'), report = event.target.closest('[data-report]');
-  if (label) trigger('click', { label: label.dataset.label });
+  const finding = element.querySelector('[data-finding]')?.dataset.finding;
+  if (label && !label.disabled) trigger('click', { label: label.dataset.label, finding });
   if (report) trigger('submit', {});
 });"""
 _DOWNLOAD_JS = "() => { setTimeout(() => document.getElementById('report-file')?.click(), 150); }"
@@ -63,13 +55,17 @@ def build(workspace: Workspace, llm: str = "narrator", local_paths: bool = True)
     ) as blocks:
         session = gr.State(None)  # a `Session`, made when the page opens
         kept = gr.BrowserState({}, storage_key=f"anomaly-{name}", secret=name)
+        own("", "keys", value=view("keys"))
         own("", "top", value=view("top", "/".join(workspace.store.root.parts[-2:])))
         with gr.Tabs(elem_id="page-tabs") as tabs:
             with gr.Tab("Findings", id="findings"):
                 parts = bench()
             with gr.Tab("Data", id="data-tab"):
                 data = data_tab(page)
+            with gr.Tab("Feedback", id="feedback") as feedback:
+                teach = teach_tab()
         opening = wire(page, blocks, session, kept, parts)
+        wire_teach(workspace, feedback, teach, session, _QUIET)
         wire_data(page, data, session, _QUIET)
         shown = [data["runs"], data["model"]]
         blocks.load(lambda: (runs_table(workspace), models_choice(workspace)), None, shown, **_QUIET)
@@ -93,10 +89,10 @@ def bench() -> dict[str, Any]:
     with gr.Row(elem_id="bench"):
         with gr.Column(elem_id="left"):
             parts["filters"] = own(_FILTERS_JS, "filters")
-            parts["queue"] = own(_QUEUE_JS, "queue")
+            parts["queue"] = own(resource("queue.js"), "queue")
         with gr.Column(elem_id="centre"):
             parts["head"] = own(_HEAD_JS, "head")
-            parts["stage"] = own("", "stage")
+            parts["stage"] = own(resource("stage.js"), "stage")
             parts["plot"] = gr.Plot(elem_id="plot", show_label=False, container=False, visible=False)
             parts["parts"] = own("", "parts")
             parts["drawer"] = own("", "drawer")
@@ -121,17 +117,20 @@ def wire(page: Page, blocks: gr.Blocks, session: gr.State, kept: gr.BrowserState
     """Connect the events of the findings tab; hands back the event of its opening."""
     hand = [parts[key] for key in HAND]
     talk = [parts["talk_head"], parts["talk"], parts["suggestions"]]
-    queue = [session, parts["queue"], *hand]
+    queue = [session, parts["filters"], parts["queue"], *hand]
     # Picks may overtake each other; the handlers drop what is no longer asked for. (Gradio's "always_last" would send
     # the data of the first pick again.)
     quick: dict[str, Any] = {"concurrency_limit": 16, "trigger_mode": "multiple"}
-    expected = {"fn": page.normal_version, "inputs": session, "outputs": [parts["stage"], parts["plot"]], **_QUIET}
+    normal = [parts["stage"], parts["plot"], parts["parts"]]
+    expected = {"fn": page.normal_version, "inputs": session, "outputs": normal, **_QUIET}
     expected |= {"concurrency_limit": 2, "trigger_mode": "always_last"}
 
     opening = blocks.load(page.load, kept, [session, kept, parts["filters"], parts["queue"], *hand, *talk], **_QUIET)
     opening.then(**expected)
     parts["filters"].submit(page.filtered, session, queue, **_QUIET, **quick).then(**expected)
-    parts["queue"].click(page.picked, session, queue, **_QUIET, **quick).then(**expected)
+    picked = [session, parts["queue"], *hand]
+    parts["queue"].click(page.picked, session, picked, **_QUIET, **quick).then(**expected)
+    parts["stage"].click(page.repaired, session, [parts["drawer"], parts["stage"]], **_QUIET, **quick)
     parts["head"].click(page.labelled, session, [session, parts["queue"], parts["head"]], **_QUIET)
     written = parts["head"].submit(page.report, session, parts["report"], api_visibility="private")
     written.success(None, None, None, js=_DOWNLOAD_JS, **_QUIET)
@@ -143,8 +142,9 @@ def wire(page: Page, blocks: gr.Blocks, session: gr.State, kept: gr.BrowserState
     asking = {"concurrency_limit": 8, "concurrency_id": "ask", **_QUIET}
     typed = parts["box"].submit(page.ask, [parts["box"], session], said, **asking)
     offered = parts["suggestions"].select(page.offered, session, said, **asking)
+    pointed = parts["stage"].select(page.offered, session, said, **asking)
     retried = parts["suggestions"].retry(page.retried, session, said, **asking)
-    parts["box"].stop(page.stopped, session, said, cancels=[typed, offered, retried], **_QUIET)
+    parts["box"].stop(page.stopped, session, said, cancels=[typed, offered, pointed, retried], **_QUIET)
     parts["suggestions"].edit(page.edited, session, [parts["box"], parts["suggestions"], session], **_QUIET)
     parts["talk_head"].select(page.conversation, session, [session, *talk], **_QUIET)
     parts["talk_head"].edit(page.renamed, session, [session, parts["talk_head"]], **_QUIET)
@@ -162,7 +162,7 @@ def options() -> dict[str, Any]:
             font_mono=["ui-monospace", "DejaVu Sans Mono", "monospace"],
             radius_size="sm", spacing_size="sm", text_size="sm", primary_hue="blue", neutral_hue="slate",
         ),
-        "css": resource("page.css"),
+        "css": resource("page.css") + resource("centre.css") + resource("teach.css"),
         "footer_links": [],
         "allowed_paths": [],
         "max_file_size": UPLOAD_BYTES,

@@ -1,4 +1,4 @@
-"""Reads the store for the page: pages of the queue, the finding in hand, evidence, the normal version.
+"""Reads the store for the page: thumbnails, the finding in hand, evidence, the normal version.
 
 Knows the workspace, records and figures; not gradio. Pictures leave as small images inside the HTML, so the server
 hands out no file of the store. Holds no state of a session: what is cached is the same for everybody.
@@ -10,27 +10,42 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from assistant import chat_view, figures, plots, tools
-from assistant.clips import load_excerpt
+from assistant.audit import acting
+from assistant.chat_clips import clip_player, parts_player
+from assistant.chat_queue import Queue
 from assistant.evidence import Evidence, format_number
 from assistant.keeping import load_json
 from assistant.modalities import kind
 from assistant.pipeline import Workspace
-from assistant.plots_clips import plotly_strip
 from assistant.records import Finding
 from assistant.windows import leading_signal, series_view
 from assistant.words import data_uri, flag_level
 from detectors.errors import AnomalyError
 
-PAGE = 24  # cards of a page
 _SIDE = 1400  # longest side in pixels of a picture sent to the page
 _KEPT = 4096  # thumbnails kept
+_AS_IT_IS = 400_000  # bytes up to which a file is sent as it is
+_PLAYERS = 48  # players kept
+
+
+@dataclass(frozen=True)
+class After:
+    """What is shown beside the input: a picture where there is one, what it is, and what its score says."""
+
+    picture: Path | None
+    shown: str
+    verdict: str
+    evidence: str
+    waiting: str = ""
 
 
 class Desk:
@@ -39,34 +54,11 @@ class Desk:
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self.store = workspace.store
+        self.queue = Queue(self.store, self.thumb)
         self._thumbs: OrderedDict[str, str] = OrderedDict()
+        self._players: OrderedDict[str, str] = OrderedDict()
         self._explained: dict[str, Evidence] = {}
         self._lock = threading.Lock()
-
-    # --- the queue ------------------------------------------------------------------------------------------------
-
-    def queue(
-        self, run: str | None, filter_: dict[str, Any], page: int, focus: str | None
-    ) -> tuple[str, list[str], int]:
-        """One page of cards as HTML, the ids on it, and the page shown (clamped to what there is)."""
-        chosen = {"state": filter_["state"] or None, "search": filter_["search"] or None}
-        total = self.store.count_findings(run, **chosen) if run else 0
-        pages = max(1, -(-total // PAGE))
-        page = min(max(page, 0), pages - 1)
-        order = filter_["order"]
-        down = order in ("score", "created")
-        found = self.store.findings(run, order, down, PAGE, page * PAGE, **chosen) if run else []
-        cards = [chat_view.card(finding, self.thumb(finding)) for finding in found]
-        html = chat_view.view("queue", cards, focus, page * PAGE, total, page, pages)
-        return html, [finding.id for finding in found], page
-
-    def page_of(self, run: str, finding: str, filter_: dict[str, Any]) -> int:
-        """The page of the queue that holds a finding, for the default order; 0 where it is filtered out."""
-        found = self.store.finding(finding)
-        if filter_["order"] != "p_value" or filter_["state"] or filter_["search"]:
-            return 0
-        before = self.store.count_findings(run, max_p=np.nextafter(found.p_value, 0.0))
-        return before // PAGE
 
     def thumb(self, finding: Finding) -> str:
         """A card's picture as HTML, made once."""
@@ -101,33 +93,65 @@ class Desk:
         if not kind(finding.modality).pictured:
             text, evidence = verdict(finding, explained)
             named = "Nearest normal version: " if evidence else ""
-            return chat_view.view("verdict", named + text if text else waiting, evidence)
-        source = figures.load_picture(finding.folder / "input.png")
-        level = load_map(finding)
-        boxes = figures.boxes_of(finding.regions)
+            return chat_view.view("verdict", named + text if text else waiting, evidence) + self._player(finding)
         expected = finding.folder / "counterfactual.png"
         text, evidence = verdict(finding, explained)
+        after = After(expected if expected.is_file() else None, "normal version", text, evidence, waiting)
+        return self._panes(finding, after) + self._player(finding)
+
+    def tried(self, finding: Finding, repaired: Evidence) -> str:
+        """The picture of a finding beside the version in which a drawn place was repaired."""
+        text, evidence = verdict(finding, repaired, "after")
+        after = After(self.store.path(repaired.pictures[0]), "repaired box", text, evidence)
+        return self._panes(finding, after) + self._player(finding)
+
+    def _panes(self, finding: Finding, after: After) -> str:
+        with Image.open(finding.folder / "input.png") as opened:
+            width, height = opened.size
+        level = load_map(finding)
+        boxes = figures.boxes_of(finding.regions)
         return chat_view.image_stage(
             {
-                "width": source.width,
-                "height": source.height,
+                "finding": finding.id,
+                "width": width,
+                "height": height,
                 "alt": f"{finding.sample} with its anomaly map",
-                "input": picture_uri(source),
+                "input": file_uri(finding.folder / "input.png"),
                 "heat": picture_uri(figures.heat_layer(level), lossless=True),
                 "paths": chat_view.svg_paths(figures.outlines(level, boxes)),
                 "boxes": boxes,
-                "cut": cut_at(boxes, source.width),
-                "expected": picture_uri(figures.load_picture(expected)) if expected.is_file() else "",
-                "verdict": text,
-                "evidence": evidence,
-                "waiting": waiting,
+                "cut": cut_at(boxes, width),
+                "expected": file_uri(after.picture) if after.picture else "",
+                "shown": after.shown,
+                "title": "Nearest normal version" if after.shown == "normal version" else "With the box repaired",
+                "verdict": after.verdict,
+                "evidence": after.evidence,
+                "waiting": after.waiting,
             }
         )
 
+    def _player(self, finding: Finding) -> str:
+        """The frames of a clip, or of the part that has pictures, over their scores; nothing for other findings."""
+        if finding.modality not in ("video", "multimodal"):
+            return ""
+        with self._lock:
+            known = self._players.get(finding.id)
+        if known is not None:
+            return known
+        level = self.level(finding)
+        if finding.modality == "video":
+            clip = clip_player(finding, level, load_map(finding), picture_uri)
+        else:
+            clip = parts_player(finding, level, picture_uri)
+        made = chat_view.view("player", clip) if clip else ""
+        with self._lock:
+            self._players[finding.id] = made
+            while len(self._players) > _PLAYERS:
+                self._players.popitem(last=False)
+        return made
+
     def plot(self, finding: Finding) -> Any:
         """The Plotly figure of an event, or None for other kinds of findings."""
-        if finding.modality == "video":
-            return plotly_strip(load_excerpt(finding.folder), self.level(finding))
         if finding.modality not in ("series", "multimodal"):
             return None
         return plots.plotly_series(series_view(finding, self.level(finding)))
@@ -152,9 +176,10 @@ class Desk:
         """The same, if it has been worked out."""
         return self._explained.get(finding)
 
-    def label(self, finding: str, label: str) -> Finding:
-        """Keep a reader's word on a finding."""
-        evidence = tools.call(self.workspace, "label_finding", finding=finding, label=label)
+    def label(self, finding: str, label: str, session: str = "") -> Finding:
+        """Keep a reader's word on a finding; `session` is the page's name in the audit log."""
+        with acting(via="page", session=session):
+            evidence = tools.call(self.workspace, "label_finding", finding=finding, label=label)
         if evidence.status == "error":
             raise AnomalyError(evidence.note)
         return self.store.finding(finding)
@@ -181,12 +206,12 @@ def load_map(finding: Finding) -> np.ndarray:
     return np.asarray(np.load(finding.folder / "map.npy", allow_pickle=False), np.float32)
 
 
-def verdict(finding: Finding, explained: Evidence | None) -> tuple[str, str]:
-    """What the normal version's new score says, and the evidence for it."""
+def verdict(finding: Finding, explained: Evidence | None, of: str = "counterfactual") -> tuple[str, str]:
+    """What the new score of the normal version (or of a repair, "after") says, and the evidence for it."""
     if explained is None or explained.status != "ok":
         return (explained.note if explained else ""), ""
     facts = {fact.field: fact.value for fact in explained.facts if fact.subject == finding.id}
-    after = facts.get("counterfactual_p_value")
+    after = facts.get(f"{of}_p_value")
     if not isinstance(after, float):
         return "", explained.id
     back = "returns to normal" if facts.get("returns_to_normal") else "does not return to normal"
@@ -198,7 +223,15 @@ def picture_uri(image: Image.Image, side: int = _SIDE, lossless: bool = False) -
     if max(image.size) > side:
         scale = side / max(image.size)
         image = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))))
-    buffer = BytesIO()
-    small = max(image.size) <= 512
-    image.save(buffer, "WEBP", quality=90, lossless=lossless or small, method=2)
+    buffer = BytesIO()  # lossless at quality 0 is the fastest, not the worst: pixels stay as they are
+    image.save(buffer, "WEBP", quality=0 if lossless else 90, lossless=lossless, method=0)
     return data_uri(buffer.getvalue())
+
+
+def file_uri(path: Path) -> str:
+    """A kept picture inside the page: the file as it is where a browser shows it as we would, else made anew."""
+    with Image.open(path) as opened:
+        plain = opened.format == "PNG" and opened.mode in ("L", "RGB") and max(opened.size) <= _SIDE
+    if plain and path.stat().st_size <= _AS_IT_IS:
+        return data_uri(path.read_bytes(), "image/png")
+    return picture_uri(figures.load_picture(path))

@@ -21,33 +21,40 @@ from assistant.modalities import kind
 from assistant.records import STATES, Finding, Run
 from assistant.words import arguments_text, data_uri, number, place, run_title, span, templates, title, when
 
-ORDERS = (("p_value", "p-value"), ("score", "score"), ("index", "position"), ("created", "latest"))
-STATE_CHOICES = (("", "all"), *((state, state) for state in STATES))
+_SHEETS = ("views.html.jinja", "centre.html.jinja")
 _FACTS_SHOWN = 160  # rows of an evidence panel; the rest stays in the store
 
 
 def view(macro: str, *arguments: Any, **named: Any) -> str:
-    """One part of the page, by the name of its macro in views.html.jinja."""
-    return str(getattr(templates().get_template("views.html.jinja").module, macro)(*arguments, **named))
+    """One part of the page, by the name of its macro in one of the sheets."""
+    sheets = (templates().get_template(name).module for name in _SHEETS)
+    return str(next(getattr(sheet, macro) for sheet in sheets if hasattr(sheet, macro))(*arguments, **named))
 
 
 # --- the queue ----------------------------------------------------------------------------------------------------
 
 
-def filters(runs: Sequence[Run], run: str | None, filter_: Mapping[str, Any]) -> str:
-    """The bar above the queue."""
-    choices = [{"id": r.id, "title": run_title(r), "found": f"{r.n_flagged:,} findings"} for r in runs]
-    return view("filters", choices, run, STATE_CHOICES, ORDERS, filter_)
+def tally(states: Mapping[str, int]) -> dict[str, Any]:
+    """How far the work has come: shares of the states in percent, and words."""
+    total = max(1, sum(states.values()))
+    done = total - states.get("new", 0) if states else 0
+    return {
+        "parts": [(state, f"{100 * states[state] / total:.1f}") for state in STATES if states.get(state)],
+        "words": ", ".join(f"{states[state]:,} {state}" for state in STATES if states.get(state)),
+        "done": f"{done:,} of {sum(states.values()):,} judged",
+    }
 
 
-def card(finding: Finding, thumb: str) -> dict[str, Any]:
-    """What a card of the queue shows; `thumb` is HTML made by `thumb_of`."""
+def card(finding: Finding, thumb: str, of_many: bool = False) -> dict[str, Any]:
+    """What a card of the queue shows; `thumb` is HTML made by `thumb_of`; `of_many`: runs, so that its own is named."""
     strength = min(1.0, -math.log10(max(finding.p_value, 1e-12)) / 6)
     return {
         "id": finding.id,
         "sample": finding.sample,
         "title": title(finding, short=True),
         "modality": finding.modality,
+        "run": finding.run if of_many else "",
+        "kind": "" if finding.kind == "unclear" else finding.kind,
         "state": finding.state,
         "p": format_number(finding.p_value),
         "place": place(finding),

@@ -365,6 +365,12 @@ class Store(Memory, Labels, Calibrations, Rules):
         with self.database.read() as session:
             return incident_record(session, get_row(session, "I", incident))
 
+    def incident_titles(self, limit: int = 100) -> list[tuple[str, str]]:
+        """Ids and titles of the latest incidents, without their findings."""
+        query = select(IncidentRow.id, IncidentRow.title).order_by(IncidentRow.id.desc()).limit(limit)
+        with self.database.read() as session:
+            return [(f"I{number}", title) for number, title in session.execute(query)]
+
     def incidents(self) -> list[Incident]:
         """All incidents, the latest first."""
         with self.database.read() as session:

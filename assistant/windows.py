@@ -32,6 +32,7 @@ def series_view(finding: Finding, level: float | None = None) -> SeriesView:
         threshold=threshold(stretch, finding.alpha) if level is None else level,
         intervals=intervals(finding, stretch),
         shares=tuple(shares.get(name, 0.0) for name in names),
+        start=stretch.start,
     )
 
 

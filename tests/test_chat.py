@@ -98,9 +98,9 @@ def test_every_kind_has_its_own_centre(page, run, shown):
 
 def test_search_and_state_narrow_the_queue(page):
     session = opened(page, run="R1")
-    queue = page.filtered(session, event(run="R1", search="part_007", state="", order="p_value"))[1]
+    queue = page.filtered(session, event(run="R1", search="part_007", state="", order="p_value"))[2]
     assert queue.count("data-finding") == 1
-    queue = page.filtered(session, event(run="R1", search="", state="confirmed", order="p_value"))[1]
+    queue = page.filtered(session, event(run="R1", search="", state="confirmed", order="p_value"))[2]
     assert "No finding matches" in queue
 
 
@@ -113,7 +113,7 @@ def test_a_label_changes_the_state_at_once(page):
 
 
 def test_the_queue_is_paged_in_the_store(page, monkeypatch):
-    monkeypatch.setattr("assistant.chat_desk.PAGE", 1)
+    monkeypatch.setattr("assistant.chat_queue.PAGE", 1)
     session = opened(page, run="R1")
     queue = page.picked(session, event(page=99))[1]
     assert queue.count("data-finding") == 1

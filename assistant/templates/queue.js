@@ -1,0 +1,77 @@
+// The queue. Runs once, inside the queue's component: `element` and `trigger` are given by Gradio.
+// Sends ids, pages and labels to the server, never markup. The queue is drawn anew by the server; what a reader has
+// picked since is `wanted`, and is asked for again for as long as another finding is shown.
+const AGAIN = 1500; // milliseconds without an answer after which a pick is sent again
+const $ = (selector) => document.querySelector(selector);
+const cards = () => [...element.querySelectorAll(".card")];
+const current = () => cards().findIndex((card) => card.getAttribute("aria-current") === "true");
+const shown = () => $(".head .id")?.textContent ?? "";
+const send = (finding) => trigger("click", { finding, pick: performance.timeOrigin + performance.now() });
+let wanted = "", asked = 0, edge = 0;
+
+function pick(card) {
+  cards().forEach((other) => other.removeAttribute("aria-current"));
+  card.setAttribute("aria-current", "true");
+  document.dispatchEvent(new CustomEvent("finding-opened"));
+  wanted = card.dataset.finding;
+  asked = performance.now();
+  send(wanted);
+}
+
+setInterval(() => { // an answer may get lost on a busy machine
+  if (wanted && shown() === wanted) wanted = "";
+  else if (wanted && performance.now() - asked > AGAIN) { asked = performance.now(); send(wanted); }
+}, 250);
+
+element.addEventListener("click", (event) => {
+  const page = event.target.closest("[data-page]"), card = event.target.closest("[data-finding]");
+  const step = event.target.closest("[data-step]");
+  if (page && !page.disabled) turn(Number(page.dataset.page), 0);
+  if (step) move(Number(step.dataset.step));
+  if (card) pick(card);
+});
+
+function turn(page, side) {
+  edge = side; // which card to open once the page is there: its first (1), its last (-1), none (0)
+  trigger("click", { page });
+}
+
+new MutationObserver(() => {
+  if (!edge || !cards().length) return;
+  const next = edge > 0 ? cards()[0] : cards().at(-1);
+  edge = 0;
+  show(next);
+}).observe(element, { childList: true, subtree: true });
+
+function show(card) {
+  pick(card);
+  card.scrollIntoView({ block: "nearest" });
+  card.focus({ preventScroll: true });
+}
+
+function move(step) {
+  const next = cards()[current() + step];
+  const pager = element.querySelectorAll(".pager [data-page]")[step > 0 ? 1 : 0];
+  if (next) show(next);
+  else if (pager && !pager.disabled) turn(Number(pager.dataset.page), step);
+}
+
+const typing = (node) => /^(INPUT|TEXTAREA|SELECT)$/.test(node?.tagName ?? "") && !/^(range|checkbox|button)$/.test(node.type);
+const keys = {
+  j: () => move(1), k: () => move(-1),
+  n: () => element.querySelectorAll(".pager [data-page]")[1]?.click(),
+  p: () => element.querySelectorAll(".pager [data-page]")[0]?.click(),
+  c: () => $('#head [data-label="anomaly"]')?.click(),
+  x: () => $('#head [data-label="normal"]')?.click(),
+  u: () => $(`#head [data-label="undo"]`)?.click(),
+  "/": () => $('.filters input[name="search"]')?.focus(),
+  "?": () => $("#keys-help")?.showModal(),
+};
+document.addEventListener("keydown", (event) => {
+  if (typing(event.target) || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  const arrow = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  const inQueue = element.contains(event.target);
+  if (arrow && inQueue) { event.preventDefault(); move(arrow); }
+  else if (keys[event.key]) { event.preventDefault(); keys[event.key](); }
+});
+document.addEventListener("click", (event) => { if (event.target.closest("[data-help]")) keys["?"](); });
