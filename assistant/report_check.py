@@ -31,6 +31,8 @@ _PASSING = re.compile(  # ids of evidence, and when a tool was called
     r"\[?\[?\bE\d+\b\]?(?:\(#e\d+\))?|(?<=\) · ok) [\d:-]+ [\d:-]+$|(?<=\)` ok,) [\d:-]+ [\d:-]+$"
 )
 
+_PICTURES = re.compile(r"\]\([^)\s]*_files/")  # the folder is called after the file, which may have been renamed
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -132,7 +134,7 @@ def _lines(text: str, suffix: str) -> Iterator[str]:
     else:
         raw = list(_leaves(json.loads(text))) if suffix == ".json" else text.splitlines()
     for line in raw:
-        plain = " ".join(_PASSING.sub("", line).split())
+        plain = " ".join(_PASSING.sub("", _PICTURES.sub("](", line)).split())
         if plain and not plain.startswith(("Written ", "created:")):
             yield plain
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
+from assistant import summaries
 from assistant.evidence import Evidence, format_number
 from assistant.pipeline import Workspace
 from assistant.records import Run
@@ -92,6 +93,7 @@ def subject(
         kept = store.incident(incident)
         made = ledger.call("summarise_incident", incident=kept.id)
         opening = [Sentence(said, made.id) for said in (incident_sentence(made, kept.id), made.note) if said]
+        opening += written_summary(ledger, kept.id)
         return f"incident {kept.id}", f"Incident {kept.id}: {kept.title}", kept.note, list(kept.findings), opening
     if findings:
         found = [store.finding(name) for name in dict.fromkeys(findings)]
@@ -108,6 +110,15 @@ def subject(
         [f.id for f in store.findings(run.id, limit=None)],
         [Sentence(said, seen.id)],
     )
+
+
+def written_summary(ledger: Ledger, incident: str) -> list[Sentence]:
+    """What the assistant or a person wrote about an incident; the evidence it cites becomes part of the report."""
+    store = ledger.workspace.store
+    said = [Sentence(text, name) for text, name in summaries.opening(store, incident)]
+    cited = dict.fromkeys(sentence.evidence for sentence in said if sentence.evidence)
+    ledger.evidence += [store.evidence(name) for name in cited]
+    return said
 
 
 def incident_sentence(made: Evidence, incident: str) -> str:
