@@ -18,6 +18,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before the import: Gradio lo
 import gradio as gr
 
 from assistant.chat_data import data_tab, models_choice, runs_table, wire_data
+from assistant.chat_incidents import cases_tab, wire_cases
 from assistant.chat_page import Page
 from assistant.chat_session import own, resource
 from assistant.chat_teach import teach_tab, wire_teach
@@ -60,6 +61,8 @@ def build(workspace: Workspace, llm: str = "narrator", local_paths: bool = True)
         with gr.Tabs(elem_id="page-tabs") as tabs:
             with gr.Tab("Findings", id="findings"):
                 parts = bench()
+            with gr.Tab("Incidents", id="incidents") as incidents:
+                cases = cases_tab()
             with gr.Tab("Data", id="data-tab"):
                 data = data_tab(page)
             with gr.Tab("Feedback", id="feedback") as feedback:
@@ -67,6 +70,10 @@ def build(workspace: Workspace, llm: str = "narrator", local_paths: bool = True)
         opening = wire(page, blocks, session, kept, parts)
         wire_teach(workspace, feedback, teach, session, _QUIET)
         wire_data(page, data, session, _QUIET)
+        for made, comes_up in wire_cases(page, incidents, cases, parts["picked"], session, _QUIET):
+            made.success(page.requeued, session, [parts["filters"], parts["queue"]], **_QUIET)
+            if comes_up:
+                made.success(lambda: gr.Tabs(selected="incidents"), None, tabs, **_QUIET)
         shown = [data["runs"], data["model"]]
         blocks.load(lambda: (runs_table(workspace), models_choice(workspace)), None, shown, **_QUIET)
         opened = [session, parts["filters"], parts["queue"], *(parts[key] for key in HAND)]
@@ -90,6 +97,7 @@ def bench() -> dict[str, Any]:
         with gr.Column(elem_id="left"):
             parts["filters"] = own(_FILTERS_JS, "filters")
             parts["queue"] = own(resource("queue.js"), "queue")
+            parts["picked"] = own(resource("pick.js"), "picked", view("picked"))
         with gr.Column(elem_id="centre"):
             parts["head"] = own(_HEAD_JS, "head")
             parts["stage"] = own(resource("stage.js"), "stage")
@@ -162,7 +170,7 @@ def options() -> dict[str, Any]:
             font_mono=["ui-monospace", "DejaVu Sans Mono", "monospace"],
             radius_size="sm", spacing_size="sm", text_size="sm", primary_hue="blue", neutral_hue="slate",
         ),
-        "css": resource("page.css") + resource("centre.css") + resource("teach.css"),
+        "css": resource("page.css") + resource("centre.css") + resource("teach.css") + resource("data.css"),
         "footer_links": [],
         "allowed_paths": [],
         "max_file_size": UPLOAD_BYTES,

@@ -17,12 +17,13 @@ from assistant.chat_centre import Centre
 from assistant.chat_conversations import Talk
 from assistant.chat_data import DataIn
 from assistant.chat_desk import Desk
+from assistant.chat_incidents import Cases
 from assistant.chat_session import Session, new_id, told
 from assistant.pipeline import Workspace
 from detectors.errors import AnomalyError
 
 
-class Page(Centre, Talk, DataIn):
+class Page(Centre, Talk, DataIn, Cases):
     """The handlers of one workspace's page. Each takes the session's state and gives it back."""
 
     def __init__(self, workspace: Workspace, llm: str, local_paths: bool = True) -> None:
@@ -97,6 +98,11 @@ class Page(Centre, Talk, DataIn):
             self._first(session)
             return (*told_of, self._filters(session), self._queue(session)[0], *self._hand(session))
         return (*told_of, self._filters(session), *[gr.skip()] * 5)
+
+    @told
+    def requeued(self, session: Session) -> tuple[str, str]:
+        """Filters and queue, after what an incident changed in them."""
+        return self._filters(session), self._queue(session)[0]
 
     def _first(self, session: Session) -> None:
         """Take the first finding of the run in hand."""

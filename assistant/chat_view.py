@@ -21,7 +21,7 @@ from assistant.modalities import kind
 from assistant.records import STATES, Finding, Run
 from assistant.words import arguments_text, data_uri, number, place, run_title, span, templates, title, when
 
-_SHEETS = ("views.html.jinja", "centre.html.jinja")
+_SHEETS = ("views.html.jinja", "centre.html.jinja", "incidents.html.jinja")
 _FACTS_SHOWN = 160  # rows of an evidence panel; the rest stays in the store
 
 
