@@ -224,6 +224,7 @@ def plain(value: Any) -> Any:
 
 def write(path: Path, save: Callable[[IO[bytes]], object]) -> None:
     """Write a file beside its place, then move it there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     with draft.open("wb") as file:
         save(file)

@@ -245,7 +245,8 @@ def score_video(job: Job) -> Batch:
     for detection in job.taken(found.detections):
         number = int(np.searchsorted(offsets, detection.index, side="right")) - 1
         clip, region = job.data.samples[number], detection.regions[0]
-        name = f"frames {region.start + job.offset}..{region.end + job.offset}" if job.offset else detection.sample
+        start, end = (row + job.offset for row in span(detection))
+        name = f"frames {start} to {end - 1}" if job.offset else detection.sample
         folder = batch.add(job, detection, name, detection.index)
         masks = [one.mask for one in detection.regions]
         keeping.keep_image(folder, clip.frame(region.frame), detection.map, masks)

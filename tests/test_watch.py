@@ -16,11 +16,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pandas as pd
 import pytest
-from fakes import FakeDetector
+from fakes import SHAPE, FakeAssessment, FakeDetector
 from PIL import Image
 from shop import make_sources_once, picture
 
 from assistant import pipeline
+from assistant.clips import load_excerpt
 from assistant.config import Config
 from assistant.keeping import load_stretch
 from assistant.pipeline import Workspace
@@ -31,6 +32,7 @@ from assistant.watch.judge import Edge, Judge
 from assistant.watch.ledger import Ledger, newest_finding
 from assistant.watch.loop import Options, watch
 from assistant.watch.rows import GrowingFile
+from detectors.detection import Detection, Part, Region
 from detectors.errors import AnomalyError
 
 SECRET = "a secret of this test"
@@ -301,6 +303,50 @@ def test_a_clip_is_judged_to_its_end_and_not_twice(workspace, home, clip, grey):
     summary, _ = look(workspace, clip, "image", home)
     assert (summary.judged, [f.sample for f in workspace.store.findings()]) == (30, ["frame 12"])
     assert look(workspace, clip, "image", home)[0].judged == 0
+
+
+class FakeGate(FakeDetector):
+    """Of clips: frames brighter than 200 somewhere are odd; evidence reaches one frame to either side."""
+
+    def __init__(self):
+        super().__init__("image", [])
+        self.modality = "video"
+
+    def info(self):
+        return {**super().info(), "settings": {"smooth": 2, "lag": 1, "lags": [1], "gap": 1}}
+
+    def assess(self, samples, alpha=0.01, fdr=None, member=None, progress=None):
+        frames = [samples[0].frame(n).astype(float) for n in range(len(samples[0]))]
+        bright = np.array([frame.max() > 200 for frame in frames])
+        p = np.where(bright | np.r_[bright[1:], False] | np.r_[False, bright[:-1]], 0.001, 0.5)
+        edges = np.flatnonzero(np.diff(np.r_[0, (p <= alpha).astype(int), 0]))
+        found = [self._event(frames, int(a), int(b), alpha) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+        return FakeAssessment(1 / p, p, found)
+
+    def _event(self, frames, a, b, alpha):
+        mask = np.ones((5, 8), bool)
+        region = Region("region 1", "box", 1.0, 2.0, "upper left", (4, 6, 12, 11), 40, mask, a, b, frame=(a + b) // 2)
+        return Detection(f"frames {a} to {b - 1}", a, "video", 9.0, 0.001, alpha, True, (region,),
+                         (Part("motion", 1.0, 1.0, 0.0),), np.zeros(SHAPE))  # fmt: skip
+
+
+def test_events_of_a_camera_s_folder_are_told_whole_and_once_whatever_the_pieces(workspace, home, monkeypatch):
+    monkeypatch.setattr(pipeline, "load", lambda *_: FakeGate())
+    (home / "models" / "video").mkdir()
+    odd, found = {8, 9, 10, 30, 59}, []
+    for first in range(0, 60, 10):
+        for number in range(first, first + 10):
+            save(home / "cam" / f"{number}.png", *([(4, 6)] if number in odd else []))
+        found += look(workspace, home / "cam", "video", home)[0].findings
+    found += look(workspace, home / "cam", "video", home, idle=0.0)[0].findings
+    assert found == ["F1", "F2", "F3"]
+    told = workspace.store.findings(order="index")
+    assert [(f.sample, f.regions[0]["start"], f.regions[0]["end"]) for f in told] == [
+        ("frames 7 to 11", 7, 12), ("frames 29 to 31", 29, 32), ("frames 58 to 59", 58, 60)]  # fmt: skip
+    excerpt = load_excerpt(told[1].folder)
+    assert (excerpt.event, excerpt.peak) == ((29, 32), 30)
+    assert excerpt.frames[excerpt.peak - excerpt.first].max() == 250
+    assert workspace.store.run("R1").n_samples == 60
 
 
 def test_a_camera_gives_as_many_frames_a_second_as_were_asked_for(workspace, home, clip, grey):

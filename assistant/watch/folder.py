@@ -98,8 +98,8 @@ class FolderFeed:
 
     ended = False
 
-    def __init__(self, judge: Judge, folder: Path, settle: float, once: bool) -> None:
-        self.judge, self.place, self.once = judge, folder, once
+    def __init__(self, judge: Judge, folder: Path, settle: float) -> None:
+        self.judge, self.place = judge, folder
         self.files = NewFiles(folder, judge.modality, judge.ledger.dealt(), settle)
         self.remarks: list[str] = []
 
@@ -111,7 +111,6 @@ class FolderFeed:
         """
         pictures = self.judge.modality == "image"
         found = self.files.ready(BATCH if pictures else 1)
-        self.ended = self.once and not found and not self.files.writing
         if not found:
             return None
         step = self._pictures(found) if pictures else self._whole(found[0])
@@ -158,6 +157,11 @@ class FolderFeed:
         reasons = iter(reason for _, reason in data.skipped)
         skipped |= {names[str(p)]: next(reasons, "cannot be read") for p in paths if str(p) not in kept}
         return replace(data, names=[names[str(path)] for path in data.samples], skipped=[])
+
+    @property
+    def busy(self) -> bool:
+        """Whether files are being written."""
+        return self.files.writing > 0
 
     def wait(self, waiter: Waiter) -> None:
         """Until something has changed in the folder, or a while; a moment where files are being written."""

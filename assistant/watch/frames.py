@@ -45,7 +45,16 @@ class Frames(ABC):
         return self.more(max(0, number - count), min(count, number))
 
     def over(self, number: int) -> bool:
-        """Whether there will be none from `number` on."""
+        """Whether there will be none from `number` on, ever."""
+        return False
+
+    def rested(self, idle: float) -> bool:
+        """Whether none has come for `idle` seconds."""
+        return False
+
+    @property
+    def busy(self) -> bool:
+        """Whether some are on their way."""
         return False
 
 
@@ -78,11 +87,11 @@ class ClipFrames(Frames):
 
 
 class FolderFrames(Frames):
-    """Pictures that are written into a folder one after the other, in the order of their names."""
+    """Pictures that are written into a folder one after the other, in the order of their names, and stay there."""
 
-    def __init__(self, folder: Path, settle: float, once: bool) -> None:
+    def __init__(self, folder: Path, settle: float) -> None:
         super().__init__()
-        self.place, self.once = folder, once
+        self.place, self.latest = folder, 0.0
         self.files = NewFiles(folder, "image", {}, settle)
         self.paths: list[Path] = []
 
@@ -93,10 +102,15 @@ class FolderFrames(Frames):
             new = [one for one in new if natural(one.path.name) > last]
             self.files.done(new)
             self.paths += [one.path for one in new]
+            self.latest = max([self.latest, *(one.written for one in new)])
         return _good(pipeline.picture, self.paths[number : number + most])
 
-    def over(self, number: int) -> bool:
-        return self.once and number >= len(self.paths) and not self.files.writing
+    def rested(self, idle: float) -> bool:
+        return time.time() - self.latest >= idle
+
+    @property
+    def busy(self) -> bool:
+        return self.files.writing > 0
 
 
 class CameraFrames(Frames):
@@ -149,12 +163,12 @@ def _opened(name: str) -> Iterator[Any]:
 class FramesFeed:
     """Steps from frames: a stretch at a time, with those before it that its evidence reaches back to."""
 
-    def __init__(self, judge: Judge, frames: Frames, resumable: bool) -> None:
+    def __init__(self, judge: Judge, frames: Frames, resumable: bool, idle: float) -> None:
         """Raises AnomalyError for a model of rows."""
         if judge.modality not in ("image", "video"):
             raise AnomalyError(f"The source shows pictures, but the model is one of {judge.unit()}.")
         self.judge, self.frames, self.remarks = judge, frames, frames.remarks
-        self.ended = False
+        self.ended, self.idle = False, idle
         if not resumable:
             judge.run = None
         self.number = int(judge.ledger.cursor.get("frame", 0)) if resumable else 0
@@ -177,10 +191,11 @@ class FramesFeed:
             return Step(cursor=cursor, dealt=[Dealt(f"frame {self.number - 1}", "", str(error))])
         over = self.frames.over(self.number + len(new))
         self.ended = over
-        if not new and not (over and self.judge.modality == "video" and self._unsettled()):
+        final = over or (not new and self.frames.rested(self.idle))
+        if not new and not (final and self.judge.modality == "video" and self._unsettled()):
             return None
         cursor = {**self.judge.ledger.cursor, "frame": self.number + len(new)}
-        step = self._pictures(new, cursor) if self.judge.modality == "image" else self._clip(new, cursor, over)
+        step = self._pictures(new, cursor) if self.judge.modality == "image" else self._clip(new, cursor, final)
         self.number += len(new)
         return step
 
@@ -193,21 +208,23 @@ class FramesFeed:
         names = [f"frame {self.number + int(name.split()[-1])}" for name in data.names]
         return self.judge.grow(replace(data, names=names), cursor)
 
-    def _clip(self, new: list[np.ndarray], cursor: dict[str, Any], over: bool) -> Step:
+    def _clip(self, new: list[np.ndarray], cursor: dict[str, Any], final: bool) -> Step:
         judge = self.judge
         if judge.run is not None and judge.run.n_samples >= ROLL:
             judge.run = None
         count = judge.run.n_samples if judge.run else 0
         first, edge = count - len(self.kept), judge.edge(judge.ledger.cursor)
-        last = over or count + len(new) >= ROLL
+        full = count + len(new) >= ROLL  # the next one begins a new run
         data = pipeline.read([*self.kept, *new], "video")
-        step = judge.stream(data, first, edge, cursor, final=last)
+        step = judge.stream(data, first, edge, cursor, final=final or full)
         after = Edge(**(step.cursor or {})["edge"])
-        self.kept = [*self.kept, *new][max(0, after.settled - judge.before() - first) :]
-        if last:  # the next one begins anew
-            step.cursor = {**(step.cursor or {}), "edge": {}}
-            self.kept, step.grows = [], True
+        self.kept = [] if full else [*self.kept, *new][max(0, after.settled - judge.before() - first) :]
         return step
+
+    @property
+    def busy(self) -> bool:
+        """Whether frames are on their way."""
+        return self.frames.busy
 
     def wait(self, waiter: Waiter) -> None:
         """Until there may be more frames."""

@@ -34,6 +34,10 @@ class Feed(Protocol):
     ended: bool
     remarks: list[str]
 
+    @property
+    def busy(self) -> bool:
+        """Whether something is on its way, so that a look that found nothing was too early."""
+
     def next(self) -> Step | None:
         """The next step; None: nothing new."""
 
@@ -132,7 +136,7 @@ def _go_round(
         feed.remarks.clear()
         judge.remarks.clear()
         if step is None:
-            if feed.ended or (options.once and _still(feed)):
+            if feed.ended or (options.once and not feed.busy):
                 return
             feed.wait(waiter)
             continue
@@ -168,11 +172,6 @@ def _kept(
     return now
 
 
-def _still(feed: Feed) -> bool:
-    """Whether a source that was looked at once has nothing more, not even something being written."""
-    return not isinstance(feed, FolderFeed) or feed.ended
-
-
 # --- sources --------------------------------------------------------------------------------------------------------
 
 
@@ -187,14 +186,14 @@ def _feed(place: str, judge: Judge, options: Options) -> Any:
     if options.listen:
         return PushFeed(judge, *options.listen)
     if place.startswith(CAMERA):
-        return FramesFeed(judge, CameraFrames(place, options.fps), resumable=False)
+        return FramesFeed(judge, CameraFrames(place, options.fps), False, options.idle)
     path = Path(place)
     if not path.exists():
         raise AnomalyError(f"There is no file or folder {place!r} to watch.")
     if path.is_file():
         if path.suffix.lower() in CLIPS:
-            return FramesFeed(judge, ClipFrames(path), resumable=True)
+            return FramesFeed(judge, ClipFrames(path), True, options.idle)
         return RowsFeed(judge, path, options.idle)
     if judge.modality == "video" and any(one.suffix.lower() in PICTURES for one in path.iterdir()):
-        return FramesFeed(judge, FolderFrames(path, options.settle, options.once), resumable=True)
-    return FolderFeed(judge, path, options.settle, options.once)
+        return FramesFeed(judge, FolderFrames(path, options.settle), True, options.idle)
+    return FolderFeed(judge, path, options.settle)

@@ -57,8 +57,7 @@ class Request:
 class PushFeed:
     """Steps from requests, in their order of arrival."""
 
-    ended = False
-    place = None
+    ended = busy = False
 
     def __init__(self, judge: Judge, host: str, port: int) -> None:
         """Raises AnomalyError where the port is taken, or a token is needed and not there."""

@@ -212,7 +212,7 @@ def _together(parts: list[Any]) -> Any:
 class RowsFeed:
     """Steps from a growing file. What the last rows are part of is judged once the file has rested for `idle` s."""
 
-    ended = False
+    ended = busy = False
 
     def __init__(self, judge: Judge, path: Path, idle: float) -> None:
         """Raises AnomalyError where the file is of another kind, or the model is for something else."""
