@@ -138,6 +138,7 @@ def wire(page: Page, blocks: gr.Blocks, session: gr.State, kept: gr.BrowserState
     parts["filters"].submit(page.filtered, session, queue, **_QUIET, **quick).then(**expected)
     picked = [session, parts["queue"], *hand]
     parts["queue"].click(page.picked, session, picked, **_QUIET, **quick).then(**expected)
+    parts["queue"].click(page.drawn, session, parts["plot"], **_QUIET, **quick)
     parts["stage"].click(page.repaired, session, [parts["drawer"], parts["stage"]], **_QUIET, **quick)
     parts["head"].click(page.labelled, session, [session, parts["queue"], parts["head"]], **_QUIET)
     written = parts["head"].submit(page.report, session, parts["report"], api_visibility="private")

@@ -43,8 +43,8 @@ class Centre:
         html, ids, session.page = self.desk.queue.page(session.run, session.filter, session.page, session.focus)
         return html, ids
 
-    def _hand(self, session: Session) -> tuple[Any, ...]:
-        """Head, stage, plot and parts of the finding in focus."""
+    def _hand(self, session: Session, plotted: bool = True) -> tuple[Any, ...]:
+        """Head, stage, plot (where it does not come by itself) and parts of the finding in focus."""
         if session.focus is None:
             text = "This run holds no finding." if session.run else "Nothing has been detected yet."
             hint = "Nothing in it is anomalous at its alpha." if session.run else "Detect in new data on the Data tab."
@@ -52,8 +52,10 @@ class Centre:
         finding = self.desk.store.finding(session.focus)
         explained = self.desk.explained(finding.id)
         stage = self.desk.stage(finding, explained, "Working out the nearest normal version …")
-        figure = self.desk.plot(finding)
-        plot = gr.Plot(figure, visible=True) if figure is not None else gr.Plot(visible=False)
+        if not self.desk.has_plot(finding):
+            plot = gr.Plot(visible=False)
+        else:
+            plot = gr.Plot(self.desk.plot(finding), visible=True) if plotted else SAME
         return self.desk.head(finding), stage, plot, self.desk.parts(finding)
 
     # --- the queue ------------------------------------------------------------------------------------------------
@@ -89,7 +91,16 @@ class Centre:
             if pick < session.pick:  # the reader has gone on meanwhile
                 return tuple(same(6))
             session.focus = focus
-            return (session, SAME, *self._hand(session))
+            head, stage, plot, parts = self._hand(session, plotted=False)
+            return (session, SAME, head, stage, plot, parts)
+
+    @told
+    def drawn(self, session: Session, event: gr.EventData) -> Any:
+        """The plot of a card's finding, on its own way: a browser takes longer to draw it than all the rest."""
+        if "finding" not in event._data or float(event._data.get("pick") or 0.0) < session.pick:
+            return SAME
+        figure = self.desk.plot(self.desk.store.finding(str(event._data["finding"])))
+        return gr.Plot(figure, visible=True) if figure is not None else SAME
 
     def focus_on(self, session: Session, name: str) -> tuple[Any, ...]:
         """`QUEUE` and `HAND`, with `name` in hand."""

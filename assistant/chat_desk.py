@@ -93,7 +93,9 @@ class Desk:
         if not kind(finding.modality).pictured:
             text, evidence = verdict(finding, explained)
             named = "Nearest normal version: " if evidence else ""
-            return chat_view.view("verdict", named + text if text else waiting, evidence) + self._player(finding)
+            said = chat_view.view("verdict", named + text if text else waiting, evidence)
+            brush = chat_view.view("brush") if finding.modality == "series" else ""
+            return said + self._player(finding) + brush
         expected = finding.folder / "counterfactual.png"
         text, evidence = verdict(finding, explained)
         after = After(expected if expected.is_file() else None, "normal version", text, evidence, waiting)
@@ -150,11 +152,14 @@ class Desk:
                 self._players.popitem(last=False)
         return made
 
+    @staticmethod
+    def has_plot(finding: Finding) -> bool:
+        """Whether there are channels to draw."""
+        return finding.modality in ("series", "multimodal")
+
     def plot(self, finding: Finding) -> Any:
         """The Plotly figure of an event, or None for other kinds of findings."""
-        if finding.modality not in ("series", "multimodal"):
-            return None
-        return plots.plotly_series(series_view(finding, self.level(finding)))
+        return plots.plotly_series(series_view(finding, self.level(finding))) if self.has_plot(finding) else None
 
     def parts(self, finding: Finding) -> str:
         """Its ranked places or parts; for a row also the values that are not odd."""

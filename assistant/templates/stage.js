@@ -72,6 +72,7 @@ function paint() {
   const chooser = element.querySelector(".pane .chooser");
   if (!chooser) return;
   chooser.hidden = !box || Boolean(drag?.from);
+  if (box) chooser.classList.toggle("above", box[1] + box[3] > size()[1]); // beside the box, not over it
   if (box) chooser.querySelector(".what").textContent = `${box[2] - box[0]} × ${box[3] - box[1]} px at ${box[0]}, ${box[1]}`;
 }
 const pixel = (pane, event) => within(pane, event).map((share, axis) =>
@@ -128,7 +129,7 @@ function stretchOf(plot, range) {
   if (!score) return null;
   const axis = plot._fullLayout.xaxis, [low, high] = range.map((value) => axis.r2c(value));
   const inside = score.filter((point) => point.x >= low && point.x <= high);
-  const number = (point) => Number(point.trace.customdata[point.i]);
+  const number = (point) => Number(score[0].trace.customdata[point.i]);
   return inside.length ? [number(inside[0]), number(inside.at(-1))] : null;
 }
 function brushed(plot, event) {
@@ -146,6 +147,7 @@ setInterval(() => { // a plot is made anew for each finding; there is no event f
   const plot = $("#plot .js-plotly-plot");
   if (!plot?.on || plot.dataset.watched) return;
   plot.dataset.watched = "yes";
+  $("#plot").classList.remove("old");
   plot.on("plotly_selected", (event) => brushed(plot, event));
   plot.on("plotly_deselect", () => brushed(plot, null));
 }, 400);
@@ -191,7 +193,7 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "-") ways.out();
   else if (event.key === "0") whole();
 });
-document.addEventListener("finding-opened", () => { whole(); box = rows = null; clearInterval(playing); playing = 0; });
+document.addEventListener("finding-opened", () => { $("#plot")?.classList.add("old"); whole(); box = rows = null; clearInterval(playing); playing = 0; });
 
 // --- a clip: frames with the score under them -----------------------------------------------------------------------------
 let playing = 0;
