@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
 
 OPEN, CLOSE = "<tool_call>", "</tool_call>"
-_SPACE = r"\s{0,2}"
+_SPACE = r"[ \t\r\n]{0,2}"  # what JSON takes for space
 _STRING = r'"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4}){0,200}"'
 _INTEGER = r"-?(?:0|[1-9]\d{0,15})"
 _NUMBER = _INTEGER + r"(?:\.\d{1,15})?(?:[eE][+-]?\d{1,3})?"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 SIZES = {  # name -> (width, layers, heads, inner width of the feed-forward part)
-    "tiny": (160, 6, 5, 432),
+    "tiny": (128, 6, 4, 352),
     "larger": (256, 9, 8, 704),
 }
 CHUNK = 256  # dialogues made at a time
@@ -45,9 +45,9 @@ class Stage:
 
 STAGES = (
     Stage(0.0, 1.0, 0.0, (1,), 0.5),
-    Stage(0.12, 0.4, 0.4, (1,), 1.0),
-    Stage(0.25, 0.1, 0.5, (1, 1, 2), 1.0),
-    Stage(0.55, 0.03, 0.5, (1, 2, 2, 3, 4), 1.0),
+    Stage(0.14, 0.4, 0.4, (1,), 1.0),
+    Stage(0.24, 0.1, 0.5, (1, 1, 2), 1.0),
+    Stage(0.6, 0.03, 0.5, (1, 2, 2, 3, 4), 1.0),
 )
 
 
@@ -56,7 +56,7 @@ class Plan:
     """What is trained and how; the same plan gives the same weights."""
 
     size: str = "tiny"
-    steps: int = 1900
+    steps: int = 1200
     tokens: int = 4096  # of a batch
     rate: float = 4e-3  # of the optimiser for vectors and embeddings
     rate_matrices: float = 2e-2
