@@ -9,17 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Table, bindparam, func, insert, select
 from sqlalchemy.orm import Session
 
 from assistant.audit import RECALIBRATED, UNDONE, AuditLog
 from assistant.database import StoreError
 from assistant.records import Revision
 from assistant.rows import get_row, id_number, now
-from assistant.schema import CalibrationRow, FindingRow, RunRow, SampleRow
+from assistant.schema import Base, CalibrationRow, FindingRow, RunRow, SampleRow
 
 # (scores, p-values of the fit, which are extrapolated) -> (p-values with the labels, which are extrapolated)
 Raise = Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -185,15 +185,20 @@ def _reprice_findings(session: Session, runs: Sequence[int], raise_p: Raise) -> 
     own_beyond = np.array([a if b is None else b for a, b in zip(beyond, fitted_beyond, strict=True)], bool)
     new, new_beyond = raise_p(np.array(scores, float), own, own_beyond)
     moved = new != own
-    rows = zip(ids, new.tolist(), new_beyond.tolist(), own.tolist(), own_beyond.tolist(), moved.tolist(), strict=True)
-    session.execute(
-        update(FindingRow),
-        [
-            {"id": i, "p_value": a, "extrapolated": b, "fitted_p": c if m else None,
-             "fitted_extrapolated": d if m else None}
-            for i, a, b, c, d, m in rows
-        ],
-    )  # fmt: skip
+    changed = [
+        {
+            "key": i,
+            "p_value": a,
+            "extrapolated": b,
+            "fitted_p": c if m else None,
+            "fitted_extrapolated": d if m else None,
+        }
+        for i, a, b, c, d, m, old in zip(
+            ids, new.tolist(), new_beyond.tolist(), own.tolist(), own_beyond.tolist(), moved.tolist(), p, strict=True
+        )
+        if a != old
+    ]
+    _update(session, FindingRow, changed, id=bindparam("key"))
 
 
 def _reprice_samples(session: Session, run: int, alpha: float, raise_p: Raise) -> None:
@@ -205,14 +210,22 @@ def _reprice_samples(session: Session, run: int, alpha: float, raise_p: Raise) -
     places, scores, p, fitted = zip(*found, strict=True)
     own = np.array([a if b is None else b for a, b in zip(p, fitted, strict=True)], float)
     new, _ = raise_p(np.array(scores, float), own, np.zeros(len(own), bool))
-    rows = zip(places, new.tolist(), own.tolist(), (new != own).tolist(), strict=True)
-    session.execute(
-        update(SampleRow),
-        [
-            {"run_id": run, "index": i, "p_value": a, "fitted_p": b if m else None, "flagged": a <= alpha}
-            for i, a, b, m in rows
-        ],
-    )
+    changed = [
+        {"place": i, "p_value": a, "fitted_p": b if a != b else None, "flagged": a <= alpha}
+        for i, a, b, old in zip(places, new.tolist(), own.tolist(), p, strict=True)
+        if a != old
+    ]
+    _update(session, SampleRow, changed, run_id=run, index=bindparam("place"))
+
+
+def _update(session: Session, rows: type[Base], values: list[dict[str, Any]], **where: Any) -> None:
+    """Many rows in one statement, past the ORM, which would look at each of them."""
+    if values:
+        table = cast(Table, rows.__table__)
+        columns = {column.key: column.columns[0] for column in rows.__mapper__.column_attrs}
+        given: dict[str, Any] = {name: bindparam(name) for name in values[0] if name in columns}
+        statement = table.update().where(*(columns[name] == value for name, value in where.items())).values(given)
+        session.connection().execute(statement, values)
 
 
 def _revision(row: Any) -> Revision:
