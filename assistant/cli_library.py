@@ -5,8 +5,9 @@ Everything heavy is imported inside the command that needs it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -32,7 +33,9 @@ def methods(
 
 @library.command()
 def bench(
-    what: Annotated[list[str] | None, typer.Argument(metavar="[cost|images|multimodal|series|tables|video]...")] = None,
+    what: Annotated[
+        list[str] | None, typer.Argument(metavar="[cost|images|multimodal|page|series|tables|video]...")
+    ] = None,
     data: Annotated[Path | None, typer.Option("--data", help="Folder of the public sets.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write the figures to this JSON file.")] = None,
     chosen: Annotated[
@@ -44,21 +47,37 @@ def bench(
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many seeds; their spread is shown.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure the methods on public data sets: accuracy beside baselines, and what each costs."""
+    """Measure the methods on public data sets: accuracy beside baselines, and what each costs; `page`: how long a
+    reader waits."""
+    from assistant.keeping import keep_json
     from assistant.terminal import give, progress, say
     from detectors.bench import run_bench
 
     names = [name.strip() for name in chosen.split(",") if name.strip()] if chosen else None
+    topics = [name for name in what or [] if name != "page"]
+    result: dict[str, Any] = {}
     with progress(not as_json) as tell:
-        result = run_bench(
-            what or None, data=data, out=out, seeds=range(seeds), progress=tell, methods=names, figure=figure
-        )
+        if topics or not what:
+            result = run_bench(
+                topics or None, data=data, out=out, seeds=range(seeds), progress=tell, methods=names, figure=figure
+            )
+        if "page" in (what or []):
+            result["page"] = _page_bench(tell)
+    if out is not None:
+        keep_json(out, result)
     if as_json:
         return give(result)
     for topic, told in result.items():
         if isinstance(told, dict) and "table" in told:
-            say(f"{topic}\n{told['table']}\n\n{topic}: accuracy and cost\n{told['costs_table']}\n")
+            costs = f"\n{topic}: accuracy and cost\n{told['costs_table']}\n" if "costs_table" in told else ""
+            say(f"{topic}\n{told['table']}\n{costs}")
     return None
+
+
+def _page_bench(tell: Callable[[float, str], None]) -> dict[str, Any]:
+    from assistant import page_bench
+
+    return page_bench.as_json(page_bench.measure(tell=tell), page_bench.FINDINGS)
 
 
 @library.command("eval")

@@ -229,6 +229,20 @@ def test_a_file_that_was_cut_or_replaced_is_read_anew_and_told(workspace, home):
     assert "was replaced by another file" in told.remarks[0]
 
 
+def test_rows_that_a_rotated_file_still_held_are_judged_first(workspace, home):
+    file, text = home / "payments.csv", make_sources_once()["table"].read_text().splitlines(keepends=True)
+    file.write_text("".join(text[:6]))
+    look(workspace, file, "table", home)
+    with file.open("a") as more:
+        more.write("".join(text[6:20]).rstrip("\n"))
+    file.rename(home / "payments.csv.1")
+    file.write_text(text[0] + "".join(text[20:]))
+    summary, told = look(workspace, file, "table", home)
+    assert (summary.judged, summary.findings) == (35, ["F1", "F2"])
+    assert len(workspace.store.samples("R1")) == 40
+    assert len(told.remarks) == 1
+
+
 def test_a_clock_that_goes_back_begins_a_new_run(workspace, home):
     file = home / "machine.csv"
     file.write_text(lines(machine(), 0, 100, header=True))
@@ -641,3 +655,27 @@ def test_control_c_ends_with_a_summary(tmp_path, tiny_table, orders_model):
     told = [json.loads(line) for line in out.splitlines()]
     assert told[-1]["summary"]["judged"] == 60
     assert len(told) - 1 == len(told[-1]["summary"]["findings"]) >= 5
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_badge_says_what_has_come_since_and_opens_it(workspace, home):
+    from assistant.chat_page import Page
+    from assistant.chat_session import Session
+    from assistant.chat_watch import News
+
+    save(home / "in" / "a_1.png", (4, 6))
+    look(workspace, home / "in", "image", home)
+    news = News(Page(workspace, "narrator"))
+    seen, shown = news.begin()
+    assert (seen, shown) == (1, "")
+    assert "update" in str(news.look(seen))  # nothing new: the page stays as it is
+    save(home / "in" / "a_2.png", (4, 6))
+    save(home / "in" / "a_3.png", (4, 6))
+    look(workspace, home / "in", "image", home)
+    assert "2 new findings" in news.look(seen)
+    session = Session(run="R1")
+    told = news.open(session)
+    assert told[:2] == (3, "")
+    assert (session.focus, session.run) == ("F3", "R1")

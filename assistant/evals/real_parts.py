@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -71,14 +72,20 @@ def pods(name: str, job: Job) -> Iterator[Line]:
         service = load_service(job.data / "mm_nezha", app)
         fold = np.arange(len(service.time)) // BLOCK % FOLDS
         found: dict[int, Finding] = {}
+        farthest: dict[int, str] = {}
         for number in range(FOLDS):
             fit, held = np.flatnonzero((fold != number) & (service.labels == 0)), np.flatnonzero(fold == number)
             seen = np.isfinite(service.metrics[fit]).any(0)
             parts = service.parts(fit, seen), service.parts(held, seen)
             settings = {"window": 1, "components": 6}
             with scored(f"{short}-{number}", *parts, "multimodal", ALPHA, job, settings) as (workspace, run):
-                found |= _by_fault(service, held, workspace, run.id)
-        yield from _blamed(short, service, found)
+                hits = _by_fault(service, held, workspace, run.id)
+            found |= hits
+            away = _deviations(service.metrics[fit], service.metrics)
+            farthest |= {
+                fault: service.pods[int(np.nanmax(away[service.fault == fault], 0).argmax())] for fault in hits
+            }
+        yield from _blamed(short, service, found, farthest)
 
 
 def _by_fault(service: Any, held: np.ndarray, workspace: Workspace, run: str) -> dict[int, Finding]:
@@ -92,14 +99,24 @@ def _by_fault(service: Any, held: np.ndarray, workspace: Workspace, run: str) ->
     return hits
 
 
-def _blamed(name: str, service: Any, found: dict[int, Finding]) -> Iterator[Line]:
+def _deviations(normal: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """(minute, pod): how far its oddest metric lies from its normal mean, in deviations; what a simple look says."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # metrics that a pod never has
+        away = np.abs(values - np.nanmean(normal, 0)) / (np.nanstd(normal, 0) + 1e-9)
+        return np.nan_to_num(np.nanmax(away, 2))
+
+
+def _blamed(name: str, service: Any, found: dict[int, Finding], farthest: dict[int, str]) -> Iterator[Line]:
     faults = sorted({int(f) for f in service.fault if f >= 0})
-    first, three = [], []
+    first, three, simple = [], [], []
     for fault, finding in found.items():
-        named = [str(part["name"]).split(":")[0] for part in finding.parts[:3]]
+        named = [str(region["name"]) for region in finding.regions if region["name"] in service.pods][:3]
         guilty = service.guilty[fault]
+        simple.append((farthest[fault] == guilty, f"fault {fault}"))
         first.append((named[:1] == [guilty], f"fault {fault}: {named[:1]}, guilty {guilty}"))
         three.append((guilty in named, f"fault {fault}"))
     yield Line(name, "faults flagged", len(found), len(faults))
     yield counted(name, "pod named first is guilty", first)
     yield counted(name, "guilty pod among the first three", three)
+    yield counted(name, "pod with the largest deviation is guilty", simple)

@@ -219,6 +219,12 @@ def watched(store: Store) -> list[Mapping[str, Any]]:
         ]  # fmt: skip
 
 
+def findings_after(store: Store, number: int) -> int:
+    """How many findings have come since the one of this number."""
+    with store.database.read() as session:
+        return int(session.execute(select(func.count()).where(FindingRow.id > number)).scalar_one())
+
+
 def newest_finding(store: Store) -> int:
     """The number of the newest finding; 0 where there is none. Reads the end of an index, however many there are."""
     with store.database.read() as session:

@@ -7,6 +7,7 @@ cut, or replaced by another of the same name, is noticed. Knows files and lines;
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 import time
 from dataclasses import dataclass, field, replace
@@ -51,7 +52,7 @@ class GrowingFile:
             state = self.path.stat()
             if (state.st_size, state.st_mtime_ns) == self.seen:
                 return None
-            lot = self._parquet() if self.path.suffix.lower() == ".parquet" else self._lines(state.st_size)
+            lot = self._parquet() if self.path.suffix.lower() == ".parquet" else self._lines()
         except FileNotFoundError:
             raise AnomalyError(f"{self.path} is not there (any more).") from None
         except OSError as error:
@@ -66,11 +67,14 @@ class GrowingFile:
 
     # --- lines ----------------------------------------------------------------------------------------------------
 
-    def _lines(self, size: int) -> Lot | None:
-        offset = int(self.cursor.get("offset", 0))
-        with self.path.open("rb") as file:
-            if offset and not self._same(file, size, offset):
+    def _lines(self) -> Lot | None:
+        offset, path = int(self.cursor.get("offset", 0)), self.path
+        if offset and not self._same():
+            former = self._former(offset)
+            if former is None:
                 offset = 0
+            path = former or path
+        with path.open("rb") as file:
             head = b"" if self.path.suffix.lower() == ".jsonl" else file.readline()
             if head.startswith((b"\xff\xfe", b"\xfe\xff")):
                 raise AnomalyError(f"{self.path.name!r} is UTF-16; a file that is watched must be UTF-8.")
@@ -79,38 +83,42 @@ class GrowingFile:
             headless = _numeric(head)
             begin = offset or (0 if headless else len(head))
             file.seek(begin)
-            chunk = _whole(file.read(CHUNK))
+            chunk = file.read(CHUNK)
+            last = path != self.path and len(chunk) < CHUNK  # of a file that nobody appends to any more
+            chunk = chunk if last else _whole(chunk)
             if not chunk:
                 return None
             earlier = self._earlier(file, begin, 0 if headless else len(head))
             file.seek(0)
             stop = begin + len(chunk)
-            mark = file.read(min(HEAD, stop))
-        fresh: dict[str, Any] = {
-            "offset": stop,
-            "head": [len(mark), hashlib.sha256(mark).hexdigest()],
-            "lines": self._count(begin),
-        }
-        rows = chunk.splitlines(keepends=True)
+            mark, inode = file.read(min(HEAD, stop)), os.fstat(file.fileno()).st_ino
+        rows, number = chunk.splitlines(keepends=True), self._count(begin)
         skipped: list[tuple[str, str]] = []
-        parsed = self._parsed(b"" if headless else head, earlier, rows, fresh["lines"], skipped)
-        fresh["lines"] += len(rows)
-        self.cursor = fresh
-        return Lot(parsed, fresh, skipped)
+        parsed = self._parsed(b"" if headless else head, earlier, rows, number, skipped)
+        known = {"head": [len(mark), hashlib.sha256(mark).hexdigest()], "inode": inode}
+        self.cursor = {"offset": stop, "lines": number + len(rows), **known}
+        return Lot(parsed, self.cursor, skipped)
 
     def _count(self, begin: int) -> int:
         return int(self.cursor.get("lines", 0)) if begin == int(self.cursor.get("offset", 0)) else 0
 
-    def _same(self, file: Any, size: int, offset: int) -> bool:
+    def _same(self) -> bool:
         """Whether the file still begins as it did, and holds what was read."""
         length, digest = self.cursor["head"]
-        same = hashlib.sha256(file.read(length)).hexdigest() == digest
-        file.seek(0)
-        if size >= offset and same:
-            return True
-        what = "was cut short or replaced" if size < offset else "was replaced by another file"
+        with self.path.open("rb") as file:
+            begins = hashlib.sha256(file.read(length)).hexdigest()
+            return begins == digest and os.fstat(file.fileno()).st_size >= int(self.cursor["offset"])
+
+    def _former(self, offset: int) -> Path | None:
+        """Where a file that was moved away lies now, as long as it holds rows that were not read; else the new file
+        is begun, and that is told."""
+        for other in self.path.parent.iterdir():
+            state = other.stat()
+            if state.st_ino == self.cursor.get("inode") and other != self.path and state.st_size > offset:
+                return other
+        what = "was cut short or replaced" if self.path.stat().st_size < offset else "was replaced by another file"
         self.remarks.append(f"{self.path.name} {what}; it is read from its beginning.")
-        return False
+        return None
 
     def _earlier(self, file: Any, begin: int, first: int) -> bytes:
         """Whole lines before the new ones, for a table's columns; a series has its own past in the run."""
