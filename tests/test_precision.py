@@ -126,6 +126,8 @@ def test_enough_labels_suggest_a_refit_and_a_rule(store):
     assert by_name["refit"].count == 21
     assert by_name["refit"].command == "anomaly refit --run R1 --with-labels --out /models/x-2"
     assert by_name["ignore"].command == "anomaly ignore --kind 'spike' --part 'cpu' --reason WHY --until DAY"
+    told = call(Workspace(store), "overview").facts
+    assert {f.subject for f in told if f.field == "needed"} == {f"R1/suggestion {name}" for name in by_name}
     evidence = call(Workspace(store), "suggest_next")
     assert {f.subject: f.value for f in evidence.facts if f.field == "labels"}["R1/suggestion refit"] == 21
 

@@ -14,6 +14,7 @@ from assistant.kinds import load_kinds
 from assistant.modalities import kind
 from assistant.pipeline import Workspace
 from assistant.records import Finding, Run
+from assistant.suggestions import suggestions
 from assistant.tools import tool
 from assistant.tools._facts import percent, sample_facts
 
@@ -49,6 +50,9 @@ def overview(workspace: Workspace, run: str | None = None) -> ToolResult:
     if not kind(one.modality).event:  # an event is not one sample
         facts.append(percent(one.id, "flagged_share", one.n_flagged / max(1, one.n_samples)))
     facts += _drift(one)
+    for suggestion in suggestions(workspace.store, one.id):  # what the labels so far are enough for
+        subject = f"{one.id}/suggestion {suggestion.what}"
+        facts += [Fact(subject, "labels", suggestion.count), Fact(subject, "needed", suggestion.needed)]
     facts.append(Fact("store", "runs", len(workspace.store.runs())))
     if not one.n_flagged:
         return ToolResult(
