@@ -96,3 +96,33 @@ def test_what_has_no_such_place_cannot_be_repaired_there(shop, names, run, asked
     evidence = tools.call(shop, "what_if_repaired", finding=names[run], **asked)
     assert evidence.status == "error"
     assert names[run] in evidence.note
+
+
+# --- asked in words -----------------------------------------------------------------------------------------------
+
+
+def asked(shop, question, focus=None):
+    from assistant.agent import Assistant
+
+    return Assistant(shop, llm="narrator").ask(question, focus=focus)
+
+
+def test_the_narrator_answers_about_a_drawn_box(shop, names):
+    answer = asked(shop, f"What is in the box [3, 5, 13, 12] of {names['R1']}?")
+    assert [step.tool for step in answer.steps] == ["look_at_place"]
+    assert "100%" in answer.text
+    assert "region 1" in answer.text
+    assert not answer.removed
+
+
+def test_the_narrator_repairs_drawn_rows(shop, names):
+    answer = asked(shop, f"Repair rows [60, 63] of {names['R2']}, please")
+    assert [step.tool for step in answer.steps] == ["what_if_repaired"]
+    assert "above alpha" in answer.text
+    assert not answer.removed
+
+
+def test_the_narrator_answers_about_quiet_rows_of_what_is_open(shop, names):
+    answer = asked(shop, "What is in rows [50, 55]?", focus=names["R2"])
+    assert "0 are flagged" in answer.text
+    assert not answer.removed

@@ -14,6 +14,7 @@ from assistant.llm.clauses import clauses
 from assistant.llm.dialogue import Memory, Turn
 from assistant.llm.naming import match_name, position_in
 from assistant.llm.pointing import region_meant
+from assistant.llm.places import drawn
 from assistant.llm.understand import Reading, connectives, fold, intents, understand
 
 # No intent is near enough below these scores: as a rule, where all words are known, and where they are of another
@@ -87,6 +88,8 @@ def interpret(
     reading: Reading, memory: Memory, previous: Ask | None, focus: str | None = None, answers: bool = False
 ) -> Ask:
     """The intent of one question after the one before it; `answers`: that one was answered by "which one?"."""
+    if drawn(reading.text):
+        return Ask("place", reading)
     if previous and previous.between and (chosen := _chosen(reading, previous)):
         return chosen
     reading = _places_again(reading, previous, memory)

@@ -55,7 +55,7 @@ def _box(finding: Finding, box: list[int]) -> list[Fact]:
         if (finding.folder / file).is_file():
             grey = np.asarray(load_picture(finding.folder / file).convert("L"), float)
             if grey.shape == level.shape:
-                facts.append(Fact(subject, name, float(grey[inside].mean()), "grey"))
+                facts.append(Fact(subject, name, float(grey[inside].mean())))
     touched = [
         str(r["name"]) for r in finding.regions if r.get("box") and _overlap(r["box"], (left, top, right, bottom))
     ]

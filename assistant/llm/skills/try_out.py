@@ -29,7 +29,7 @@ def repaired(desk: Desk) -> None:
         changed = desk.pen.fill("changed_part", {"part": part})
     else:
         changed = desk.pen.fill("changed_region", {"place": region}) if region else desk.pen.fill("changed_whole", {})
-    _say_change(desk, evidence, name, changed or "")
+    say_change(desk, evidence, name, changed or "")
 
 
 def _may_name_part(desk: Desk) -> bool:
@@ -55,11 +55,11 @@ def without(desk: Desk) -> None:
 def _without(desk: Desk, name: str, part: str) -> None:
     evidence = desk.use("what_if_without", finding=name, part=part)
     changed = desk.pen.fill("changed_without", {"part": part}) or ""
-    passes = _say_change(desk, evidence, name, changed)
+    passes = say_change(desk, evidence, name, changed)
     desk.say("what_if_rests" if passes else "what_if_rests_not", evidence, part=part)
 
 
-def _say_change(desk: Desk, evidence: Evidence, name: str, changed: str) -> bool:
+def say_change(desk: Desk, evidence: Evidence, name: str, changed: str) -> bool:
     """Before and after; whether the finding would pass."""
     view = View(evidence, name)
     before, after, alpha = view["before_p_value"], view["after_p_value"], view["alpha"]
