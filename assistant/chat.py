@@ -24,6 +24,7 @@ from assistant.chat_session import own, resource
 from assistant.chat_teach import teach_tab, wire_teach
 from assistant.chat_view import view
 from assistant.intake import UPLOAD_BYTES
+from assistant.llm import warm_up
 from assistant.pipeline import Workspace
 from detectors.errors import AnomalyError
 
@@ -70,6 +71,9 @@ def build(workspace: Workspace, llm: str = "narrator", local_paths: bool = True)
         opening = wire(page, blocks, session, kept, parts)
         wire_teach(workspace, feedback, teach, session, _QUIET)
         wire_data(page, data, session, _QUIET)
+        begun = [session, data["drop"], data["jobs"], data["timer"]]
+        prepared = parts["picked"].click(page.case_prepared, session, begun, **_QUIET)
+        prepared.success(lambda: gr.Tabs(selected="data-tab"), None, tabs, **_QUIET)
         for made, comes_up in wire_cases(page, incidents, cases, parts["picked"], session, _QUIET):
             made.success(page.requeued, session, [parts["filters"], parts["queue"]], **_QUIET)
             if comes_up:
@@ -111,7 +115,7 @@ def bench() -> dict[str, Any]:
             parts["talk"] = gr.Chatbot(
                 elem_id="talk", show_label=False, height=None, buttons=["copy"], layout="bubble", feedback_options=None,
                 latex_delimiters=[], allow_tags=False, group_consecutive_messages=True, container=False,
-                placeholder="Ask about the finding in hand, or about the whole run.",
+                placeholder="Ask in your own words. Every figure in an answer leads to its evidence.",
             )  # fmt: skip
             parts["suggestions"] = own(resource("suggest.js"), "suggestions")
             parts["box"] = gr.Textbox(
@@ -197,6 +201,7 @@ def start(
         AnomalyError: the port is in use, the address is not one of this machine's, or the language model is not known.
     """
     check_port(host, port)
+    warm_up()
     blocks = build(workspace, llm, local_paths=is_loopback(host))
     blocks.queue(default_concurrency_limit=8, max_size=256)
     with resources.as_file(resources.files("assistant").joinpath("templates", "icon.png")) as icon:

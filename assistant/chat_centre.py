@@ -48,7 +48,7 @@ class Centre:
         if session.focus is None:
             text = "This run holds no finding." if session.run else "Nothing has been detected yet."
             hint = "Nothing in it is anomalous at its alpha." if session.run else "Detect in new data on the Data tab."
-            return chat_view.view("nothing", text, hint), "", gr.Plot(visible=False), ""
+            return chat_view.view("nothing", text, hint, not session.run), "", gr.Plot(visible=False), ""
         finding = self.desk.store.finding(session.focus)
         explained = self.desk.explained(finding.id)
         stage = self.desk.stage(finding, explained, "Working out the nearest normal version …")

@@ -25,7 +25,11 @@ from assistant.pipeline import Workspace
 from assistant.transcript import as_markdown
 from detectors.errors import AnomalyError
 
-FIRST_QUESTIONS = ("What was flagged?", "Why is it anomalous?", "What should it look like?")
+FIRST = (  # to try first, and what comes of it
+    ("What was flagged?", "The run at a glance, each figure with its evidence"),
+    ("Why is it anomalous?", "What departs in the finding in hand, where, and how sure that is"),
+    ("What should it look like?", "Its nearest normal version, scored again"),
+)
 NEW = "New conversation"
 _KEPT = 64  # assistants kept ready; other conversations are read back from the store
 
@@ -178,8 +182,9 @@ class Talk:
 
     def suggest(self, session: Session) -> str:
         """Questions to ask next, and what can be done with the last one."""
-        first = FIRST_QUESTIONS if session.focus else ("What can you do?",)
-        shown = session.suggestions or (first if not session.talk else ())
+        if not session.talk:
+            return chat_view.view("first", FIRST if session.focus else (("What can you do?", "What I am here for"),))
+        shown = session.suggestions
         again = "editing" if session.editing else "again" if session.question else ""
         return chat_view.view("suggestions", shown[:4], again)
 

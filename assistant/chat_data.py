@@ -175,6 +175,17 @@ class DataIn:
         known = ["default"] if modality == AUTO else known_methods(modality)
         return gr.Dropdown(choices=known, value="default")
 
+    @told
+    def case_prepared(self, session: Session) -> tuple[Any, ...]:
+        """The built-in case, in the background; its last run opens by itself."""
+
+        def work(tell: Progress) -> Run:
+            from assistant.demo import fill
+
+            return fill(self.workspace, tell)
+
+        return self._begun(session, self.jobs.start("Preparing the built-in case", session.reader, work))
+
     # --- jobs -----------------------------------------------------------------------------------------------------
 
     def _begun(self, session: Session, job: Job) -> tuple[Any, ...]:
@@ -278,7 +289,11 @@ def job_card(job: Job) -> dict[str, Any]:
     elif info:
         said = (
             f"Learned from {number(info.get('n_fit'))} normal samples ({info.get('modality')}, {info.get('method')}); "
-            f"{number(info.get('n_calibration'))} more were kept out to calibrate its p-values."
+            + (
+                "each was also judged by a fit without it, to calibrate the p-values."
+                if info.get("folds")
+                else f"{number(info.get('n_calibration'))} more were kept out to calibrate its p-values."
+            )
         )
     return {
         "id": job.id, "title": job.title, "status": job.status, "percent": round(100 * job.fraction),

@@ -16,11 +16,13 @@ from assistant import casebook, incidents, summaries
 from assistant.agent import Token
 from assistant.audit import acting, short_session
 from assistant.chat_desk import Desk
+from assistant.chat_marks import target
 from assistant.chat_session import Session, new_id, own, resource, told
 from assistant.chat_view import view
 from assistant.evidence import format_number
 from assistant.pipeline import Workspace
 from assistant.records import Finding, Incident
+from assistant.transcript import facts_of
 from assistant.words import place, title, when
 from detectors.errors import AnomalyError
 
@@ -195,11 +197,12 @@ class Cases:
 
 
 def lines_of(said: Sequence[summaries.Said]) -> list[dict[str, Any]]:
-    """Sentences by line: {"prefix", "sentences": [{"html", "evidence"}]}."""
+    """Sentences by line: {"prefix", "sentences": [{"html", "evidence": [(id, where its link leads)]}]}."""
     lines: dict[int, dict[str, Any]] = {}
     for one in said:
         line = lines.setdefault(one.line, {"prefix": one.prefix.strip(), "sentences": []})
-        line["sentences"].append({"html": summaries.marked(one), "evidence": one.evidence})
+        marks = [(name, target(name, facts_of(one.facts, name))) for name in one.evidence]
+        line["sentences"].append({"html": summaries.marked(one), "evidence": marks})
     return [lines[number] for number in sorted(lines)]
 
 

@@ -28,7 +28,7 @@ def linked(text: str, cited: Sequence[Claim] = ()) -> str:
     for at, piece in enumerate(_MARK.split(text)):
         if at % 2:  # what stood in a mark
             claim = cited[at // 2] if cited else Claim("")
-            pieces.append(" ".join(chip(name, facts_of(claim, name)) for name in re.findall(r"E\d+", piece)))
+            pieces.append(" ".join(chip(name, facts_of(claim.facts, name)) for name in re.findall(r"E\d+", piece)))
         else:
             pieces.append(_FINDING.sub(r"[\g<0>](#\g<0>)", piece))
     return "".join(pieces)
@@ -43,7 +43,12 @@ def with_chips(answer: Answer) -> str:
 
 def chip(evidence: str, facts: Sequence[str] = ()) -> str:
     """A link to evidence, and to some of its facts."""
-    return f"[{evidence}](#{evidence}{'/' + quote('|'.join(facts[:FACTS]), safe='') if facts else ''})"
+    return f"[{evidence}]({target(evidence, facts)})"
+
+
+def target(evidence: str, facts: Sequence[str] = ()) -> str:
+    """Where such a link leads."""
+    return f"#{evidence}" + (f"/{quote('|'.join(facts[:FACTS]), safe='')}" if facts else "")
 
 
 def duration(seconds: float) -> str:

@@ -29,6 +29,7 @@ PERSON, ASSISTANT = "person", "assistant"
 LONGEST = 20_000  # characters
 UNVERIFIED = "(unverified)"
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:[.,:]\d+)*(?:e[-+]?\d+)?(?:\s?%)?(?![\w])", re.I)
+_FINDING = re.compile(r"(?<![\w./#\[;&-])F\d{1,9}(?![\w-]|\.\w)")
 _COMMAND = "anomaly report"  # how an answer in a terminal ends; no part of a summary
 
 
@@ -52,6 +53,7 @@ class Said:
     line: int
     prefix: str  # "- " in lists
     reasons: tuple[str, ...] = ()  # why it is unverified; empty where it holds, or states no facts
+    facts: tuple[str, ...] = ()  # those that its numbers are: "E7:F12.p_value"
 
     @property
     def numbers(self) -> list[tuple[int, int]]:
@@ -153,7 +155,14 @@ def sentences(verdict: Verdict) -> list[Said]:
     """A verdict as sentences with what is wrong with each."""
     wrong = {problem.sentence: problem.reasons for problem in verdict.problems}
     return [
-        Said(one.text, one.cites, one.line, one.prefix, tuple(wrong.get(number, ())))
+        Said(
+            one.text,
+            one.cites,
+            one.line,
+            one.prefix,
+            tuple(wrong.get(number, ())),
+            verdict.facts.get(number, ()),
+        )
         for number, one in enumerate(verdict.sentences, start=1)
     ]
 
@@ -173,16 +182,21 @@ def plain(said: Said) -> str:
 def marked(said: Said) -> str:
     """A sentence as HTML; what the evidence does not hold is marked, and says why."""
     if not said.reasons:
-        return escape(said.text)
+        return _html(said.text)
     why = escape("; ".join(said.reasons))
     open_, close = f'<mark class="unverified" title="Not in the evidence: {why}">', "</mark>"
     if not said.numbers:
-        return f"{open_}{escape(said.text)}{close}"
+        return f"{open_}{_html(said.text)}{close}"
     pieces, at = [], 0
     for start, end in said.numbers:
-        pieces += [escape(said.text[at:start]), open_, escape(said.text[start:end]), close]
+        pieces += [_html(said.text[at:start]), open_, escape(said.text[start:end]), close]
         at = end
-    return "".join([*pieces, escape(said.text[at:])])
+    return "".join([*pieces, _html(said.text[at:])])
+
+
+def _html(text: str) -> str:
+    """Text from outside as HTML; the ids of findings lead to them."""
+    return _FINDING.sub(r'<a href="#\g<0>">\g<0></a>', escape(text))
 
 
 def told_by(summary: Summary) -> str:

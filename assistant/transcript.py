@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from assistant.evidence import Answer, Claim, Evidence
+from assistant.evidence import Answer, Evidence
 from assistant.records import Exchange
 from assistant.words import arguments_text, markdown, number, when
 from detectors.errors import AnomalyError
@@ -64,9 +64,9 @@ def checked(answer: Answer) -> str:
     return f"{told}, {len(answer.removed)} left out" if answer.removed else told
 
 
-def facts_of(claim: Claim, evidence: str) -> list[str]:
-    """The facts of one evidence that a claim's numbers are: "F12.p_value"."""
-    return [key.partition(":")[2] for key in claim.facts if key.startswith(f"{evidence}:")]
+def facts_of(facts: Sequence[str], evidence: str) -> list[str]:
+    """Those facts ("E7:F12.p_value") that are of one evidence, without its id: "F12.p_value"."""
+    return [key.partition(":")[2] for key in facts if key.startswith(f"{evidence}:")]
 
 
 def _linked(mark: re.Match[str]) -> str:

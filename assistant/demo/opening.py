@@ -18,6 +18,7 @@ from typing import Any
 from assistant.config import Config
 from assistant.demo.case import make_case
 from assistant.pipeline import Workspace, fit_model, run_detection
+from assistant.records import Run
 from detectors.errors import AnomalyError
 
 Progress = Callable[[float, str], None]
@@ -93,6 +94,20 @@ def prepare_demo(
     return workspace
 
 
+def fill(workspace: Workspace, progress: Progress | None = None) -> Run:
+    """The case in a store that is there: made and fitted in the store's folder, its runs beside what the store holds.
+
+    Raises:
+        AnomalyError: the store's folder cannot be written.
+    """
+    tell = progress or (lambda fraction, message: None)
+    root = workspace.store.root
+    with _one_thread():
+        case = make_case(root / "case", progress=lambda done, text: tell(0.15 * done, text))
+        _fit_all(root, case, lambda done, text: tell(0.15 + 0.65 * done, text))
+        return _detect_in(workspace, root, case, lambda done, text: tell(0.8 + 0.2 * done, text))
+
+
 def open_demo(
     folder: str | Path = FOLDER,
     llm: str = "narrator",
@@ -131,10 +146,16 @@ def _detect_all(folder: Path, case: Path, config: Config, tell: Progress) -> Wor
     """All runs into a new store; one that an interrupted start left is begun anew, it is a matter of seconds."""
     shutil.rmtree(folder / "store", ignore_errors=True)
     workspace = Workspace.open(config, create=True)
+    _detect_in(workspace, folder, case, tell)
+    return workspace
+
+
+def _detect_in(workspace: Workspace, folder: Path, case: Path, tell: Progress) -> Run:
+    """A run for each model of the case; the last one is given back."""
     for number, task in enumerate(TASKS):
         step = _part(tell, number / len(TASKS), 1 / len(TASKS), f"inspecting {task.words}")
-        run_detection(workspace, case / task.test, folder / "models" / task.name, task.alpha, progress=step)
-    return workspace
+        run = run_detection(workspace, case / task.test, folder / "models" / task.name, task.alpha, progress=step)
+    return run
 
 
 @contextlib.contextmanager

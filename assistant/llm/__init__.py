@@ -55,6 +55,18 @@ def get_model(spec: str, config: Config | None = None) -> BaseChatModel:
     return _provided(kind, name, config)
 
 
+def warm_up() -> None:
+    """Read what the narrator understands by, in the background: a page's first question then need not wait seconds.
+
+    The narrator answers in any case where another model cannot.
+    """
+    import threading
+
+    from assistant.llm.understand import understand
+
+    threading.Thread(target=understand, args=("what was flagged?",), name="narrator", daemon=True).start()
+
+
 def without_secrets(text: str) -> str:
     """A message that may be shown: keys, tokens and passwords blanked out."""
     for name, value in os.environ.items():

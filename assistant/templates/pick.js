@@ -44,3 +44,9 @@ if (queue) new MutationObserver(draw).observe(queue, { childList: true, subtree:
 document.addEventListener("click", (event) => {
   if (event.target.closest?.('#cases a[href^="#"], #cases a[href*="/#"]')) document.querySelector('#page-tabs button[role="tab"]')?.click();
 }, true);
+document.addEventListener("click", (event) => {
+  const demo = event.target.closest?.("[data-demo]");
+  if (!demo) return;
+  demo.disabled = true;
+  trigger("click", {});
+});
