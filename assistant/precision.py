@@ -6,9 +6,10 @@ labels at random: the share labelled is told beside. Knows the store; not detect
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,32 @@ def precision(
         spans.setdefault(day - timedelta(days=day.weekday()) if by == "week" else day, []).append(day)
     periods = [_period(start, by, [days[day] for day in within]) for start, within in spans.items()]
     return [*periods, _all(periods)] if periods else []
+
+
+def spoken(words: str, today: date | None = None) -> tuple[str, str]:
+    """ "last week", "this month", "yesterday", "the last 10 days" as first and last day, ISO.
+
+    Raises:
+        AnomalyError: not understood.
+    """
+    now = today or datetime.now(UTC).date()
+    text = " ".join(words.casefold().split()).removeprefix("in ").removeprefix("the ")
+    days = re.fullmatch(r"(?:last|past) (\d{1,3}) (day|week)s?", text)
+    if days:
+        return str(now - timedelta(days=int(days[1]) * (7 if days[2] == "week" else 1) - 1)), str(now)
+    monday, first = now - timedelta(days=now.weekday()), now.replace(day=1)
+    before = first - timedelta(days=1)
+    known = {
+        "today": (now, now),
+        "yesterday": (now - timedelta(days=1), now - timedelta(days=1)),
+        "this week": (monday, now),
+        "last week": (monday - timedelta(days=7), monday - timedelta(days=1)),
+        "this month": (first, now),
+        "last month": (before.replace(day=1), before),
+    }
+    if text not in known:
+        raise AnomalyError(f"{words[:40]!r} is no time; say {', '.join(known)} or last 10 days.")
+    return str(known[text][0]), str(known[text][1])
 
 
 def _day(text: str | None) -> date | None:

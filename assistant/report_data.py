@@ -25,8 +25,8 @@ TESTED = 3  # of these, whose explanation is put to the test: it takes seconds e
 LISTED = 200  # findings in the list
 TOLD = (
     "n_fit", "n_calibration", "contamination", "seed", "settings", "members", "channels", "features", "size",
-    "window", "threshold", "relabelled", "notes", "fit_seconds", "device", "versions", "data_hash", "model_hash",
-    "data_digest",
+    "window", "threshold", "relabelled", "revision", "revision_sha256", "notes", "fit_seconds", "device", "versions",
+    "data_hash", "model_hash", "data_digest",
 )  # fmt: skip
 
 

@@ -22,8 +22,13 @@ from assistant.rows import id_number, insert_rows, now
 from assistant.schema import AuditRow, FindingRow, IgnoredRow, RuleRow, RunRow
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 UNITS = {"day": 1, "week": 7, "month": 30, "year": 365}
 BATCH = 5000
+_DAY = r"(?:st|nd|rd|th)?"
+_NAMED_DAY = re.compile(  # "31 december", "the 3rd of march", "march 3rd, 2027"
+    rf"(?:the )?(?:(\d{{1,2}}){_DAY}(?: of)? ([a-z]{{3,9}})|([a-z]{{3,9}}) (\d{{1,2}}){_DAY}),?( \d{{4}})?"
+)
 
 
 class Rules(AuditLog):
@@ -164,6 +169,11 @@ def _moment(text: str, today: datetime) -> datetime | None:
     if (day := text.removeprefix("next ")) in DAYS:
         ahead = (DAYS.index(day) - today.weekday()) % 7 or 7
         return _end(today.date() + timedelta(days=ahead))
+    if text.startswith("end of ") or text.startswith("the end of "):
+        return _end_of(text.split("end of ")[1].removeprefix("the ").removeprefix("this "), today.date())
+    named = _NAMED_DAY.fullmatch(text)
+    if named and (month := (named[2] or named[3])[:3]) in MONTHS:
+        return _named(int(named[1] or named[4]), MONTHS.index(month) + 1, named[5], today.date())
     try:
         if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
             return _end(date.fromisoformat(text))
@@ -171,6 +181,23 @@ def _moment(text: str, today: datetime) -> datetime | None:
     except ValueError:
         return None
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _end_of(span: str, today: date) -> datetime | None:
+    """The last day of this week, month or year."""
+    if span == "week":
+        return _end(today + timedelta(days=6 - today.weekday()))
+    following = {"month": (today.year + today.month // 12, today.month % 12 + 1), "year": (today.year + 1, 1)}.get(span)
+    return _end(date(*following, 1) - timedelta(days=1)) if following else None
+
+
+def _named(day: int, month: int, year: str | None, today: date) -> datetime | None:
+    """A day by its month's name; the next one of that name where no year is given."""
+    try:
+        found = date(int(year or today.year), month, day)
+    except ValueError:
+        return None
+    return _end(found if year or found >= today else found.replace(year=today.year + 1))
 
 
 def _end(day: date) -> datetime:

@@ -1,6 +1,7 @@
 """How good the alarms were, told with how sure the labels make it, over time."""
 
 import json
+from datetime import date
 
 import pytest
 from PIL import Image
@@ -8,7 +9,7 @@ from sqlalchemy import update
 
 from assistant import cli
 from assistant.pipeline import Workspace
-from assistant.precision import draw, precision, sentence, wilson
+from assistant.precision import draw, precision, sentence, spoken, wilson
 from assistant.records import NewFinding, Run
 from assistant.schema import FindingRow
 from assistant.store import Store
@@ -89,6 +90,22 @@ def test_unknown_spans_and_days_are_said(store):
         precision(store, by="year")
     with pytest.raises(AnomalyError, match="'soon' is no day"):
         precision(store, since="soon")
+
+
+@pytest.mark.parametrize(
+    ("words", "span"),
+    [
+        ("last week", ("2026-11-16", "2026-11-22")),
+        ("This week", ("2026-11-23", "2026-11-24")),
+        ("yesterday", ("2026-11-23", "2026-11-23")),
+        ("last month", ("2026-10-01", "2026-10-31")),
+        ("the last 10 days", ("2026-11-15", "2026-11-24")),
+    ],
+)
+def test_times_are_understood_as_people_say_them(words, span):
+    assert spoken(words, date(2026, 11, 24)) == span
+    with pytest.raises(AnomalyError, match="is no time; say today"):
+        spoken("once upon a time")
 
 
 def test_the_command_tells_and_draws(store, tmp_path, capsys):

@@ -22,6 +22,7 @@ def alarm_precision(
     run: str | None = None,
     since: str | None = None,
     until: str | None = None,
+    when: str | None = None,
 ) -> ToolResult:
     """How good the alarms have been: of those that people labelled, the share that they confirmed, with its 95 %
     interval, by day or week of the detection and altogether.
@@ -31,10 +32,14 @@ def alarm_precision(
         run: only alarms of this run such as R1; all runs if left out.
         since: first day, ISO.
         until: last day, ISO.
+        when: instead of days, words: today, yesterday, this week, last week, this month, last month, last 10 days.
     """
+    if when is not None:
+        since, until = precision.spoken(when)
     periods = precision.precision(workspace.store, by, workspace.store.run(run).id if run else None, since, until)
     if not periods:
-        return ToolResult(status="no_data", note="No alarm was raised in that time.")
+        told = f" ({since} to {until})" if since and until else ""
+        return ToolResult(status="no_data", note=f"No alarm was raised in that time{told}.")
     *each, total = periods
     facts = _facts("all alarms", total)
     for period in each[-TOLD:]:
@@ -43,7 +48,8 @@ def alarm_precision(
 
 
 def _facts(subject: str, period: Period) -> list[Fact]:
-    facts = [Fact(subject, "alarms", period.findings), Fact(subject, "labelled", period.labelled)]
+    facts = [Fact(subject, "first_day", period.start), Fact(subject, "last_day", period.end)]
+    facts += [Fact(subject, "alarms", period.findings), Fact(subject, "labelled", period.labelled)]
     if period.precision is None:
         return facts
     low, high = period.interval
@@ -54,6 +60,7 @@ def _facts(subject: str, period: Period) -> list[Fact]:
         percent(subject, "precision", period.precision),
         percent(subject, "precision_low", low),
         percent(subject, "precision_high", high),
+        Fact(subject, "confidence_level", 95, "%"),
     ]
 
 

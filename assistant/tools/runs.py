@@ -162,7 +162,7 @@ def ignored_facts(workspace: Workspace, run: str) -> list[Fact]:
     for name, count in counts.items():
         rule = workspace.store.rule(name)
         facts += [Fact(name, "findings", count), Fact(name, "ignores", rule.what), Fact(name, "reason", rule.reason)]
-        facts.append(Fact(name, "until", rule.expires))
+        facts.append(Fact(name, "last_day", rule.expires[:10]))
     return facts
 
 

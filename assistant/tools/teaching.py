@@ -99,7 +99,7 @@ def _change_facts(change: Change) -> list[Fact]:
         "action": change.action,
         "about": change.subject,
         "who": change.who,
-        "when": change.created,
+        "created": change.created,
         "via": change.via,
         "why": change.why,
         "label": change.after.get("label"),
@@ -167,7 +167,7 @@ def _rule_facts(workspace: Workspace, rule: Rule) -> list[Fact]:
     return [
         Fact(rule.id, "ignores", rule.what),
         Fact(rule.id, "reason", rule.reason),
-        Fact(rule.id, "until", rule.expires),
+        Fact(rule.id, "last_day", rule.expires[:10]),
         Fact(rule.id, "who", rule.who),
         Fact(rule.id, "findings", workspace.store.count_ignored().get(rule.id, 0)),
     ]
