@@ -7,6 +7,7 @@ clause comes nearest to; not the conversation, tools or answers.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import lru_cache
 
 from assistant.llm.understand import Reading, understand
@@ -23,6 +24,8 @@ _CUT = re.compile(
     rf"(?P<join>\s*,?\s+(?:and|then|plus)\s+|\s*,\s+)(?={_TIES}(?:{_OPENS})\b)",
     re.I,
 )
+_COMMA = re.compile(r"(?P<end>[?!;]+|(?<=[^\d\s.])\.(?=\s)|(?<=\d)\.(?=\s)|,(?=\s)|\s-+(?=\s))\s*")
+LESS = 0.9  # how much a part of a message counts against the whole
 _OPENING = re.compile(rf"^\W*{_TIES}(?:please\s+|just\s+)?(?:{_OPENS})\b", re.I)
 _SUPPOSING = ("repaired", "without", "alpha", "method")
 _OUTCOME = (*_SUPPOSING, "sure", "check", "overview", "why", "label_normal", "label_anomaly", "similar", "expected")
@@ -45,10 +48,26 @@ def clauses(text: str) -> tuple[str, ...]:
     return tuple(whole[:MOST]) if len(whole) > 1 else (whole[0],)
 
 
-def _pieces(text: str) -> list[str]:
+def heard(text: str, names: tuple[str, ...] = ()) -> Reading:
+    """The reading of one question, its intent judged by the clause that says it most plainly: remarks beside the
+    question do not blur it, and of a supposition and its outcome the supposition counts."""
+    whole = understand(text, names)
+    pieces = [understand(piece, names) for piece in _pieces(text, _COMMA)]
+    if len(pieces) < 2 or whole.language != "English":
+        return whole
+    supposed = next((one for one in pieces if one.intent in _SUPPOSING and one.score >= PLAINLY), None)
+    judged = [supposed] if supposed else [one for one in pieces if one.intent not in _SMALL_TALK]
+    best = dict(whole.scores)
+    for one in judged:
+        for name, score in one.scores:
+            best[name] = max(best[name], LESS * score)
+    return replace(whole, scores=tuple(sorted(best.items(), key=lambda item: -item[1])))
+
+
+def _pieces(text: str, where: re.Pattern[str] | None = None) -> list[str]:
     """The text cut where a sentence ends or where a new question may begin, each piece with its question mark."""
     found, begin = [], 0
-    for cut in _CUT.finditer(text):
+    for cut in (where or _CUT).finditer(text):
         mark = "?" if cut["end"] and "?" in cut["end"] else ""
         found.append(text[begin : cut.start()].strip() + mark)
         begin = cut.end()

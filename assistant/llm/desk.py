@@ -1,26 +1,22 @@
-"""The narrator's desk: results at hand, calls still needed, and which finding, run, part or region is meant.
+"""The narrator's desk: which finding, run, part or region a question means, on top of the results at hand.
 
-A skill (see `skills`) runs from its beginning each time and asks the desk for results; where one is not there yet the
-desk raises `Need` with the call to make, and the skill runs again when the result has come. Knows tool names, evidence
-and references; not wording or LangChain.
+Turns a reading and the conversation's memory into ids; an unclear reference ends the answer with a question. Knows
+evidence and references; not wording or LangChain.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from dataclasses import replace
+from typing import NoReturn
 
 from assistant.evidence import Evidence
-from assistant.llm.dialogue import Memory, Turn, first_value, sample_topic
-from assistant.llm.interpret import Ask
-from assistant.llm.phrases import Pen
+from assistant.llm.dialogue import first_value, sample_topic
+from assistant.llm.mentions import DAY
+from assistant.llm.naming import match_name, position_in
 from assistant.llm.pointing import part_meant, points_at_region, region_meant
-from assistant.llm.understand import Reading
-
-Call = tuple[str, dict[str, Any]]
-MOST_CALLS = 12
-
+from assistant.llm.results import Finished, Results
+from assistant.llm.view import View, begins
 
 _OTHER = re.compile(
     r"\bthe (?:other|previous)(?: (?:one|finding|part|event|row|image|alarm))?(?=[\s?.!,]*$| and | of | in )"
@@ -28,95 +24,14 @@ _OTHER = re.compile(
 )
 
 
-class Need(Exception):  # noqa: N818 - not an error: the calls that a skill waits for
-    """Results that are not there yet."""
-
-    def __init__(self, calls: Sequence[Call]):
-        super().__init__(f"needs {len(calls)} results")
-        self.calls = list(calls)
+_THE_ONE = re.compile(
+    r"\bthe (?:one|finding|event|part|row|image|payment|alarm) "
+    r"(?:with|about|on|in|at|involving|concerning|where|that has|that involves) (?:the )?(?P<rest>[\w _-]{2,40})"
+)
 
 
-class Finished(Exception):  # noqa: N818 - not an error: the answer is complete
-    """The answer was written before the skill came to its end."""
-
-
-class Desk:
+class Desk(Results):
     """One question at work. `defaults` maps each offered tool to the default values of its arguments."""
-
-    def __init__(self, turn: Turn, memory: Memory, asked: Ask, defaults: Mapping[str, Mapping[str, Any]]):
-        self.turn = turn
-        self.memory = memory
-        self.asked = asked
-        self.defaults = defaults
-        self.pen = Pen(turn.question)
-        self.used: list[Evidence] = []  # results that this question asked for
-        self.sources: dict[str, str] = {}  # evidence of the whole conversation: id -> tool
-        self.known = memory.copy()
-        for evidence in turn.evidence:
-            self.known._names(evidence.facts)
-
-    @property
-    def reading(self) -> Reading:
-        return self.asked.reading
-
-    # --- results ------------------------------------------------------------------------------------------------
-
-    def use(self, tool: str, **arguments: Any) -> Evidence:
-        """The result of a call; a call without a result that can be used ends the answer with what the tool said."""
-        evidence = self.try_(tool, **arguments)
-        if evidence.status != "ok":
-            self.tell_note(evidence)
-        return evidence
-
-    def try_(self, tool: str, **arguments: Any) -> Evidence:
-        """The result of a call, whatever its status."""
-        return self.all([(tool, arguments)])[0]
-
-    def all(self, calls: Sequence[Call]) -> list[Evidence]:
-        """The results of several calls, asked for at once."""
-        plain = [(tool, {key: value for key, value in given.items() if value is not None}) for tool, given in calls]
-        found = [self._held(*call) for call in plain]
-        missing = [call for call, evidence in zip(plain, found, strict=True) if evidence is None]
-        self.used += [one for one in found if one is not None and one not in self.used]
-        if not missing:
-            return [evidence for evidence in found if evidence is not None]
-        self._check_calls(missing)
-        raise Need(missing)
-
-    def _held(self, tool: str, arguments: dict[str, Any]) -> Evidence | None:
-        for evidence in reversed(self.turn.evidence):
-            if evidence.tool == tool and self._same(tool, arguments, evidence.arguments):
-                return evidence
-        return None
-
-    def _same(self, tool: str, wanted: Mapping[str, Any], made: Mapping[str, Any]) -> bool:
-        defaults = self.defaults.get(tool, {})
-        left = {key: value for key, value in made.items() if value is not None and defaults.get(key) != value}
-        right = {key: value for key, value in wanted.items() if defaults.get(key) != value}
-        return left.keys() == right.keys() and all(_equal(left[key], right[key]) for key in left)
-
-    def _check_calls(self, calls: Sequence[Call]) -> None:
-        for tool, _ in calls:
-            if tool not in self.defaults:
-                self.end("no_tool", tool=tool.replace("_", " "))
-        if self.turn.broken or len(self.turn.evidence) + len(calls) > MOST_CALLS:
-            self.end("tool_failed")
-
-    # --- answers ------------------------------------------------------------------------------------------------
-
-    def say(self, key: str, *evidence: Evidence, **slots: Any) -> bool:
-        """Add a sentence if all its slots are known; whether it was added."""
-        return self.pen.say(key, evidence, slots)
-
-    def end(self, key: str, *evidence: Evidence, **slots: Any) -> NoReturn:
-        """Add a last sentence and finish."""
-        self.say(key, *evidence, **slots)
-        raise Finished
-
-    def tell_note(self, evidence: Evidence) -> NoReturn:
-        """Finish with what a tool said when it had no result."""
-        self.pen.quote(evidence.note or "There is no result for that.", evidence)
-        raise Finished
 
     # --- which run ----------------------------------------------------------------------------------------------
 
@@ -124,8 +39,10 @@ class Desk:
         """The run that the question names; None for the latest."""
         if self.reading.mentions.runs:
             return self.reading.mentions.runs[0]
-        if re.search(r"\b(?:previous|earlier|yesterday|last but one|before)\b", self.reading.plain) and re.search(
-            r"\b(?:run|batch|shift|yesterday)\b|before that$", self.reading.plain
+        if (
+            "since" not in self.reading.words
+            and re.search(r"\b(?:previous|earlier|yesterday|last but one|before)\b", self.reading.plain)
+            and re.search(r"\b(?:run|batch|shift|yesterday)\b|before that$", self.reading.plain)
         ):
             latest = first_run(self.use("overview"))
             if latest and int(latest[1:]) > 1:
@@ -155,6 +72,10 @@ class Desk:
             return list(dict.fromkeys(named))
         if seen.bare and not seen.levels:
             return [self.flagged(seen.bare[0])]
+        if described := self._described():
+            return [described]
+        if seen.day:
+            return [self._in_the(seen.day[0])]
         if "worst" in self.reading.concepts and self.asked.intent not in ("worst", "list"):
             return [self.worst()]
         return [self._pointed_at()]
@@ -185,14 +106,17 @@ class Desk:
 
     def not_flagged(self, evidence: Evidence) -> NoReturn:
         """Finish by saying that a sample is normal as far as the detector can tell."""
+        self.say_not_flagged(evidence)
+        false_premise = self.asked.intent not in ("check", "sure")
+        self.end("not_flagged_premise" if false_premise else "not_flagged_more")
+
+    def say_not_flagged(self, evidence: Evidence) -> None:
+        """Say that a sample is normal as far as the detector can tell."""
         subject = next(fact.subject for fact in evidence.facts if fact.subject.startswith("sample "))
         values = {fact.field: fact for fact in evidence.facts if fact.subject == subject}
         name = self.pen.name(subject.removeprefix("sample "), self.modality_of(evidence))
-        false_premise = self.asked.intent not in ("check", "sure")
-        self.say("not_flagged_p", evidence, name=name, p=values.get("p_value"), alpha=values.get("alpha"))
-        if not self.pen.sentences:
+        if not self.say("not_flagged_p", evidence, name=name, p=values.get("p_value"), alpha=values.get("alpha")):
             self.say("not_flagged", evidence, name=name)
-        self.end("not_flagged_premise" if false_premise else "not_flagged_more")
 
     def at_place(self, place: int) -> str:
         """The finding at a place of the last list; a list is asked for where none was shown."""
@@ -226,9 +150,10 @@ class Desk:
     def _pointed_at(self) -> str:
         """What "it", "this", "the other one" or no name at all stands for."""
         words, topics = self.reading.plain, self.memory.topics
-        if self.memory.pair and re.search(r"\b(?:former|latter)\b", words):
-            return self.memory.pair[1 if "latter" in words else 0]
-        if _OTHER.search(words) and "channel" not in self.reading.concepts and topics:
+        two = self.memory.pair or (self.memory.shown if len(self.memory.shown) == 2 else None)
+        if two and re.search(r"\b(?:former|latter)\b", words):
+            return two[1 if "latter" in words else 0]
+        if _OTHER.search(words) and topics and not self._of_two_pieces(topics[-1]):
             return self._other()
         if re.search(r"\bnext (?:one|finding|part|event)\b|^(?:and )?(?:the )?next\W*$", words):
             return self._next()
@@ -245,6 +170,42 @@ class Desk:
         if topic.startswith("F"):
             return topic
         return self.flagged(topic.removeprefix("sample "))
+
+    def _described(self) -> str | None:
+        """ "The one with the temperature", "the one in the corner": the finding that a list with that filter holds."""
+        found = _THE_ONE.search(self.reading.plain)
+        if not found:
+            return None
+        place = position_in(found["rest"])
+        run = self.run()
+        names = [] if place else self.parts_of(first_run(self.use("overview", run=run)) or "")
+        part = None if place else match_name(replace(self.reading, plain=found["rest"], text=found["rest"]), names)
+        if not place and not part:
+            return None
+        listed = self.try_("list_findings", run=run, position=place, part=part)
+        fitting = listing(listed)
+        if not fitting:
+            self.end("nothing_matches", listed)
+        if len(fitting) > 1 and self.asked.intent != "compare":
+            self.end("which_finding", listed, names=self.pen.alternatives(fitting[:4]))
+        return fitting[0]
+
+    def _in_the(self, part: str) -> str:
+        """The event that begins in a part of the day; of several, the answer asks which."""
+        listed = self.use("list_findings", run=self.run(), limit=50, order="index")
+        begin, end = DAY[part]
+        names = [name for name in listing(listed) if begin <= begins(View(listed, name))[11:16] <= end]
+        if not names:
+            self.end("time_none", listed)
+        if len(names) > 1:
+            self.end("which_finding", listed, names=self.pen.alternatives(names[:4]))
+        return names[0]
+
+    def _of_two_pieces(self, topic: str) -> bool:
+        """Whether "the other one" may be another channel or region of what is spoken of."""
+        pieces = max(len(self.known.parts.get(topic, ())), len(self.known.regions.get(topic, ())))
+        asks = self.asked.intent in ("blame", "repaired", "without", "expected", "where", "size")
+        return "channel" in self.reading.concepts or (asks and pieces > 1)
 
     def _other(self) -> str:
         """ "The other one": of the two that were shown or spoken of; of more, the answer asks which."""
@@ -282,6 +243,7 @@ class Desk:
         seen = self.reading.mentions
         named = [*seen.findings, *(self.flagged(name) for name in seen.samples)]
         named += [self.at_place(place) for place in seen.places]
+        named += [one] if not named and (one := self._described()) else []
         if self.memory.pair and re.search(r"\b(?:former|latter)\b", self.reading.plain):
             named.insert(0, self.memory.pair[1 if "latter" in self.reading.plain else 0])
         named = list(dict.fromkeys(named))
@@ -364,9 +326,3 @@ def listing(evidence: Evidence) -> list[str]:
 def first_run(evidence: Evidence) -> str | None:
     """The first run that a result is about."""
     return next((fact.subject for fact in evidence.facts if re.fullmatch(r"R\d+", fact.subject)), None)
-
-
-def _equal(one: Any, two: Any) -> bool:
-    if isinstance(one, int | float) and isinstance(two, int | float):
-        return abs(one - two) <= 1e-3 * max(abs(one), abs(two))
-    return bool(one == two)

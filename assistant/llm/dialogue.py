@@ -18,6 +18,7 @@ _CORRECTION = ("Your answer was compared with the evidence", "Your reply could n
 _WRONG_SENTENCE = re.compile(r'^- Sentence \d+, ("(?:[^"\\]|\\.)*"):', re.MULTILINE)
 _ONE = ("describe_finding", "show_map", "explain_finding", "compare_with_normal", "find_similar", "what_if_repaired",
         "what_if_without", "what_if_method", "label_finding")  # fmt: skip
+_MOST_NAMES = 200  # channels that a question is searched for
 _LISTS = ("list_findings", "find_similar", "summarise_incident")
 
 
@@ -54,6 +55,7 @@ class Memory:
     regions: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # finding -> (region, position)
     tool: str = ""  # the tool whose result was used last
     areas: dict[str, dict[str, float]] = field(default_factory=dict)  # finding -> region -> area
+    units: dict[str, set[str]] = field(default_factory=dict)  # finding -> units of its values
     region: str | None = None  # the region that was tried last
     run: str | None = None  # the run that was spoken of last
     asked_runs: set[str] = field(default_factory=set)  # runs that were asked for by their ids
@@ -68,6 +70,7 @@ class Memory:
         fresh.parts = {key: list(names) for key, names in self.parts.items()}
         fresh.regions = {key: list(names) for key, names in self.regions.items()}
         fresh.areas = {key: dict(areas) for key, areas in self.areas.items()}
+        fresh.units = {key: set(units) for key, units in self.units.items()}
         return fresh
 
     def after(self, turn: Turn) -> Memory:
@@ -128,6 +131,8 @@ class Memory:
     def _names(self, facts: Iterable[Fact]) -> None:
         for fact in facts:
             owner, _, rest = fact.subject.partition("/")
+            if fact.unit and owner.startswith("F"):
+                self.units.setdefault(owner, set()).add(fact.unit)
             if fact.field == "modality":
                 self.modality = str(fact.value)
             kind, _, name = rest.partition(" ")
@@ -143,6 +148,12 @@ class Memory:
                     self.areas.setdefault(owner, {})[rest] = float(fact.value)
                 if fact.field == "position":
                     self.regions[owner] = [(one, str(fact.value) if one == rest else at) for one, at in regions]
+
+
+def channel_names(memory: Memory) -> tuple[str, ...]:
+    """Every channel and feature that the conversation has met, longest first."""
+    names = {name for owned in memory.parts.values() for name in owned}
+    return tuple(sorted(names, key=lambda name: (-len(name), name)))[:_MOST_NAMES]
 
 
 def first_value(evidence: Evidence, key: str) -> object:

@@ -10,11 +10,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from assistant.llm.clauses import clauses
-from assistant.llm.dialogue import Memory, Turn
+from assistant.llm.clauses import clauses, heard
+from assistant.llm.dialogue import Memory, Turn, channel_names
 from assistant.llm.naming import match_name, position_in
-from assistant.llm.pointing import region_meant
 from assistant.llm.places import drawn
+from assistant.llm.pointing import region_meant
 from assistant.llm.understand import Reading, connectives, fold, intents, understand
 
 # No intent is near enough below these scores: as a rule, where all words are known, and where they are of another
@@ -37,6 +37,19 @@ _ITS_VALUE = re.compile(
 )
 _VERBS = ("is", "was", "are", "were", "do", "does", "did", "has", "have")
 _ORDER_TO_LABEL = re.compile(r"\b(?:mark|label|tag|classify|record|register|dismiss|confirm|count|treat|log|note)\b")
+_ORDER_TO_WRITE = re.compile(
+    r"\b(?:incidents?|summ\w+|sum (?:it |this |that )?up|reports?|write|written|draft|prepare|prep|hand[- ]?over|"
+    r"brief\w*|log|note|notes|package|pack|tie|join|lump|link|escalate|compile|condense|raise|"
+    r"bundle|group|collect|combine|merge|together|wrap|ticket|case|dossier|document|file|open|create|start|e-?mail|"
+    r"send|forward|protocol|minutes|one-pager|recap|put)\b"
+)
+_ASKING = ("any", "which", "how", "what", "is", "are", "was", "were", "did", "does", "do")
+_WANTS = re.compile(
+    r"\bi (?:need|want|would like)\b|\bfor (?:my|the|our) \w+\W*$|\b(?:give|get|make|write|have) (?:me|us)\b"
+)
+_SUPPOSING = ("repaired", "without", "method")
+_THEN = re.compile(r"\b(?:then|after (?:that|this|it)|afterwards)\b")
+_ONE_OF_A_DAY = re.compile(r"\bxtime (?:one|event|thing|alarm|incident|episode|blip)\b")
 _LABELLING = frozenset(["false_alarm", "confirm", "label", "normal"])
 PLAINLY = 0.5  # how near an order to change the store must come where none of its words stands there
 _CARRIED = frozenset(["score", "p_value"])  # what "and of the other one?" still asks for
@@ -63,7 +76,7 @@ def remembered(turns: Sequence[Turn]) -> list[Memory]:
     for turn in turns:
         found.append(memory.copy())
         memory.after(turn)
-        name_spoken(memory, understand(turn.question))
+        name_spoken(memory, understand(turn.question, channel_names(memory)))
     return [*found, memory]
 
 
@@ -80,7 +93,9 @@ def asked_before(turns: Sequence[Turn], memories: Sequence[Memory]) -> Ask | Non
     previous: Ask | None = None
     for i, (turn, memory) in enumerate(zip(turns, memories, strict=False)):
         for clause in clauses(turn.question):
-            previous = interpret(understand(clause), memory, previous, turn.focus, asked_back(turns[:i]))
+            previous = interpret(
+                heard(clause, channel_names(memory)), memory, previous, turn.focus, asked_back(turns[:i])
+            )
     return previous
 
 
@@ -92,17 +107,78 @@ def interpret(
         return Ask("place", reading)
     if previous and previous.between and (chosen := _chosen(reading, previous)):
         return chosen
-    reading = _places_again(reading, previous, memory)
+    reading = weigh(_places_again(reading, previous, memory), memory, previous, focus)
     if shortened := _shortened(reading, previous, memory, answers):
         kept = previous.reading.concepts & _CARRIED if previous else frozenset()
         return Ask(shortened, replace(reading, concepts=reading.concepts | kept), shortened=True)
     intent = _by_form(reading, _by_names(reading, reading.intent, memory, focus))
+    if previous and previous.intent in _SUPPOSING and intent in ("sure", "guide_p") and _THEN.search(reading.plain):
+        intent = previous.intent  # "what is the p-value then?"
     known = HARDLY if reading.language == "English" else ABROAD
     if not reading.words or (reading.score < (known if reading.known > 0.8 else UNSURE) and intent == reading.intent):
         intent = _unsure(reading)
     elif intent == reading.intent and _torn(reading):
         return Ask("unclear", reading, between=(reading.scores[0][0], reading.scores[1][0]))
     return Ask(intent, reading)
+
+
+# What the conversation makes likelier, in units of the score (1 = an example word by word). A channel that is named
+# where a finding is spoken of asks about that finding; after a value was told, one asks for the normal one, and so on.
+_OF_A_PART = {"blame": 0.15, "expected": 0.1, "repaired": 0.1, "without": 0.1, "overview": -0.3, "worst": -0.2,
+              "blame_run": -0.1, "check": -0.2, "offtopic": -0.2}  # fmt: skip
+_OF_A_FINDING = {"overview": -0.1, "worst": -0.05, "blame_run": -0.05, "check": -0.15, "offtopic": -0.1}
+_OF_NOTHING = {"overview": 0.05, "list": 0.05, "worst": 0.05}
+_FOLLOWS = {
+    "blame": ("expected", "repaired", "without", "sure"),
+    "why": ("where", "sure", "expected", "blame", "similar", "repaired", "kind"),
+    "expected": ("repaired", "sure", "without"),
+    "where": ("size", "map", "repaired", "kind"),
+    "when": ("size", "blame", "sure"),
+    "similar": ("compare", "label_normal", "label_anomaly"),
+    "repaired": ("repaired", "without", "sure", "label_normal", "label_anomaly"),
+    "without": ("without", "repaired", "sure"),
+    "overview": ("worst", "list", "why", "share"),
+    "worst": ("why", "where", "when", "blame", "similar"),
+    "list": ("why", "compare", "list", "worst"),
+    "sure": ("similar", "label_normal", "label_anomaly", "trust", "method", "guide_p", "guide_score"),
+    "alpha": ("alpha", "guide_alpha"),
+}
+_FOLLOWING = 0.05
+_MANY = re.compile(
+    r"\b(?:ones|them|those|these|they|all|any|findings|anomalies|events|parts|rows|images|payments|defects|alarms|list|"
+    r"others?|else|more|rest|everything|anything|each|every|rank|sort|order|first|last|\d+|"
+    r"which (?!\w+ (?:was|is|did)))\b"
+)
+
+
+def weigh(reading: Reading, memory: Memory, previous: Ask | None, focus: str | None) -> Reading:
+    """The reading with its scores weighed by what the conversation is about."""
+    seen, change = reading.mentions, dict.fromkeys(intents(), 0.0)
+    named = bool(seen.findings or seen.samples or seen.runs or seen.incidents or seen.places)
+    topic = focus or (memory.topics[-1] if memory.topics else "")
+    if topic and not named and not memory.shown_last:
+        parts = memory.parts.get(topic, [])
+        part = bool(parts) and match_name(reading, parts) is not None
+        for name, extra in (_OF_A_PART if part or _asks_a_value(reading, memory, topic) else _OF_A_FINDING).items():
+            change[name] += extra
+        if not _MANY.search(reading.plain):
+            change["list"] -= 0.15
+        if topic.startswith("sample "):
+            change["check"] = 0.05
+    elif not topic and not memory.shown and not named:
+        for name, extra in _OF_NOTHING.items():
+            change[name] += extra
+    for name in _FOLLOWS.get(previous.intent, ()) if previous else ():
+        if name in change:
+            change[name] += _FOLLOWING
+    scores = sorted(((name, score + change[name]) for name, score in reading.scores), key=lambda one: -one[1])
+    return replace(reading, scores=tuple(scores))
+
+
+def _asks_a_value(reading: Reading, memory: Memory, topic: str) -> bool:
+    """Whether a unit of the finding's values is named: "how many mm/s did it hit?"."""
+    units = [fold(unit) for unit in memory.units.get(topic, ()) if len(unit) > 1 and unit not in ("px", "ms")]
+    return any(re.search(rf"(?<!\w){re.escape(unit)}(?!\w)", fold(reading.text)) for unit in units)
 
 
 def _torn(reading: Reading) -> bool:
@@ -199,13 +275,19 @@ def _by_names(reading: Reading, intent: str, memory: Memory, focus: str | None) 
         return "list"
     if intent == "who" and {"channel", "score"} & reading.concepts:
         intent = "blame"
-    if intent == "worst" and "channel" in reading.concepts:
-        intent = "blame_run"
+    if intent == "worst" and "channel" in reading.concepts and not things:
+        intent = "blame" if focus or (memory.topics and not memory.shown_last) else "blame_run"
     pointed_at = bool(things or focus or (memory.topics and memory.topics[-1].startswith("F")))
     if intent in ("guide_p", "guide_score") and pointed_at and _ITS_VALUE.search(reading.plain):
         return "sure"
-    if intent == "overview" and things:
+    if intent in ("overview", "list") and reading.mentions.day and _ONE_OF_A_DAY.search(" ".join(reading.words)):
+        return "why"
+    if len(samples) > 1 and intent in ("overview", "list", "worst", "sure", "why") and reading.words[:1] != ("why",):
+        return "check"
+    if intent == "overview" and (things or reading.mentions.places):
         return "check" if samples else "why"
+    if intent == "overview" and _asks_a_value(reading, memory, focus or (memory.topics or [""])[-1]):
+        return "blame"
     if intent == "worst" and reading.words[:1] == ("why",):
         return "why"
     if intent in ("worst", "blame_run") and findings:
@@ -216,7 +298,8 @@ def _by_names(reading: Reading, intent: str, memory: Memory, focus: str | None) 
         return "check"
     if intent in ("why", "check", "sure") and reading.mentions.runs and not things:
         return "overview"
-    if intent.startswith("guide_") and findings:
+    pointed = findings or re.search(r"\b(?:former|latter|of it|its|of (?:this|that) one)\b", reading.plain)
+    if intent.startswith("guide_") and pointed:
         return {"guide_p": "sure", "guide_score": "sure", "guide_map": "map"}.get(intent, intent)
     if intent == "blame" and not (things or memory.topics or focus or memory.shown_last):
         return "blame_run"
@@ -232,6 +315,12 @@ def _points_at_another(reading: Reading, memory: Memory, focus: str | None) -> b
 
 def _by_form(reading: Reading, intent: str) -> str:
     """Correct by the form of the sentence: questions never change the store."""
+    asks = reading.asks or (reading.words[:1] and reading.words[0] in _ASKING)
+    if intent == "incident" and (
+        not (_ORDER_TO_WRITE.search(reading.plain) or reading.mentions.incidents)
+        or (asks and not _POLITE.search(reading.plain) and not _WANTS.search(reading.plain))
+    ):
+        return next(name for name, _ in reading.scores if not intents()[name].get("changes"))
     if not str(intent).startswith("label_"):
         return intent
     if reading.words and reading.words[0] in ("show", "list", "which", "how", "give"):

@@ -43,6 +43,15 @@ COUNTS = {
     "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
     "dozen": 12, "twenty": 20, "fifty": 50, "hundred": 100, "half": 0.5,
 }  # fmt: skip
+RANKS = {
+    "runner-up": 2, "runner up": 2, "second best": 2, "second-best": 2, "second worst": 2, "second-worst": 2,
+    "next worst": 2, "next-worst": 2, "third worst": 3, "third-worst": 3, "fourth worst": 4, "number one": 1,
+    "number two": 2, "number three": 3, "number four": 4, "number five": 5, "top one": 1, "top of the list": 1,
+    "head of the list": 1, "head of the queue": 1, "top of the queue": 1, "bottom of the list": -1,
+    "end of the list": -1, "last on the list": -1, "first on the list": 1, "next on the list": 2,
+}  # fmt: skip
+DAY = {"night": ("00:00", "05:59"), "small hours": ("00:00", "05:59"), "early hours": ("00:00", "05:59"),
+       "morning": ("05:00", "11:59"), "afternoon": ("12:00", "17:59"), "evening": ("17:00", "23:59")}  # fmt: skip
 HOURS = {**{word: int(number) for word, number in COUNTS.items() if 1 <= number <= 10}, "eleven": 11, "twelve": 12}
 _HOUR = rf"{'|'.join(HOURS)}|1?\d|2[0-3]"
 _ORDINAL = "|".join(sorted(ORDINALS, key=len, reverse=True))
@@ -70,8 +79,12 @@ class Mentions:
     levels: list[float] = field(default_factory=list)  # numbers that may be p-values or alpha, as shares
     count: int | None = None  # "the five worst" -> 5
     times: list[str] = field(default_factory=list)  # "14:20"
+    day: list[str] = field(default_factory=list)  # a part of the day: "afternoon"
     methods: list[str] = field(default_factory=list)  # "multi_start"
     bare: list[str] = field(default_factory=list)  # whole numbers with nothing beside them
+
+
+_Taker = Callable[[re.Match[str], Mentions], str]
 
 
 def find(text: str) -> tuple[Mentions, str]:
@@ -90,7 +103,9 @@ def _findings(match: re.Match[str], seen: Mentions) -> str:
     return " " + " and ".join(["xfinding"] * len(numbers)) + " "
 
 
-def _keep(kind: str, word: str, shape: Callable[[re.Match[str]], str]) -> Callable[[re.Match[str], Mentions], str]:
+def _keep(
+    kind: str, word: str, shape: Callable[[re.Match[str]], str | int]
+) -> Callable[[re.Match[str], Mentions], str]:
     def take(match: re.Match[str], seen: Mentions) -> str:
         getattr(seen, kind).append(shape(match))
         return f" {word} "
@@ -128,8 +143,9 @@ def _method(text: str) -> str:
 
 
 def _one_in(match: re.Match[str], seen: Mentions) -> str:
-    many = {"hundred": 100.0, "thousand": 1000.0}
-    seen.levels.append(1 / (many.get(match["value"]) or float(match["value"].replace(",", ""))))
+    many = {"hundred": 100.0, "thousand": 1000.0, None: 1.0}[match["many"]]
+    count = match["count"] or "1"
+    seen.levels.append(1 / (many * float(COUNTS.get(count, 0) or count.replace(",", ""))))
     return " xlevel "
 
 
@@ -154,7 +170,8 @@ def _clock(match: re.Match[str], seen: Mentions) -> str:
     hour = HOURS.get(match["hour"]) or int(match["hour"])
     minutes = {"half past": 30, "quarter past": 15, "quarter to": -15}.get(match["before"] or "", 0)
     total = 60 * hour + minutes
-    seen.times.append(f"{total // 60 % 24}:{total % 60:02d}{match['half'] or ''}")
+    half = "pm" if re.search(r"afternoon|evening", match["half"] or "") else (match["half"] or "").replace(" ", "")
+    seen.times.append(f"{total // 60 % 24}:{total % 60:02d}{half if half in ('am', 'pm') else ''}")
     return " xtime "
 
 
@@ -163,15 +180,39 @@ def _bare(match: re.Match[str], seen: Mentions) -> str:
     return " xbare "
 
 
+def _rank(match: re.Match[str], seen: Mentions) -> str:
+    seen.places.append(RANKS[re.sub(r"\s+", " ", match["rank"])])
+    return " xordinal "
+
+
+def _one_of_a_day(match: re.Match[str], seen: Mentions) -> str:
+    seen.day.append(match["day"])
+    return f"the xtime {match['thing']}"
+
+
+_MACHINE = "press|line|machine|pump|station|shift|lane|belt|motor|robot|cell|camera|plant|hall|bay|oven|mill|lathe"
 _NUMBERED = r"(?:no\.?|nr\.?|numbers?|#|id)?"
 _THING = "one|finding|anomaly|defect|part|image|picture|row|event"
 _WORST = "worst|strangest|oddest|weirdest|biggest|most \\w+|top|lowest|highest|first|newest|latest|last|next|gravest"
+_HALVES = "morning|afternoon|evening"
+_FEW = _COUNT.replace("|hundred", "")
+_DAY_OF = rf"(?P<day>{'|'.join(DAY)})"
 _RULES: list[tuple[re.Pattern[str], Callable[[re.Match[str], Mentions], str]]] = [
     (re.compile(r"[\"“”«»`](?P<name>[^\"“”«»`]{1,80})[\"“”«»`]|(?<!\w)'(?P<name2>[^']{1,80})'(?!\w)"),
      lambda match, seen: _quoted(match, seen) if match["name"] else f" {match['name2']} "),
     (re.compile(rf"[\w\-./\\]*\w\.(?:{_EXTENSIONS})\b"), _keep("samples", "xsample", lambda match: match[0])),
     (re.compile(r"\b(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?\b(?:\s?[ap]m\b)?"),
      _keep("times", "xtime", lambda match: match[0])),
+    (re.compile(rf"\b(?P<noun>{_MACHINE}) (?:no\.? ?|number |#)?\d{{1,4}}\b(?![:.]\d)"),
+     lambda match, seen: match["noun"]),
+    (re.compile(rf"(?P<before>)\b(?P<hour>{_HOUR}) (?:o'?clock )?(?P<half>in the (?:{_HALVES})|at night)\b"), _clock),
+    (re.compile(rf"\b(?:the |that ){_DAY_OF}(?:'s|s)? (?P<thing>one|event|thing|alarm|incident|episode|blip)\b"),
+     _one_of_a_day),
+    (re.compile(rf"\b(?:in|during) the {_DAY_OF}\b"), _keep("day", "xtime", lambda match: match["day"])),
+    (re.compile(r"(?:#|\b(?:number|no\.?|entry|item|position|place|rank) ?)(?P<place>\d{1,3}) (?:on|of|in) "
+                r"(?:the|that|your|this) (?:list|ranking|table)\b"),
+     _keep("places", "xordinal", lambda match: int(match["place"]))),
+    (re.compile(rf"\b(?:the )?(?P<rank>{'|'.join(RANKS)})\b"), _rank),
     (re.compile(rf"\b(?P<before>half past|quarter past|quarter to) (?P<hour>{_HOUR})\b(?P<half>)"), _clock),
     (re.compile(rf"(?P<before>)\b(?P<hour>{_HOUR}) ?(?:(?P<half>[ap]m)|o'?clock)\b"), _clock),
     (re.compile(rf"\b(?:(?:{NOUNS_FINDING})\s+)?f[\s\-#]?(?P<numbers>\d{{1,7}})\b(?!%|\.\d)"), _findings),
@@ -196,7 +237,8 @@ _RULES: list[tuple[re.Pattern[str], Callable[[re.Match[str], Mentions], str]]] =
     (re.compile(rf"\b(?P<noun>{NOUNS_SAMPLE})\s*{_NUMBERED}\s*"
                 r"(?P<numbers>[a-z]{0,4}_?\d+(?:\s*(?:,|and|&)\s*\d+)*)\b(?!\s?%)"),
      _samples),
-    (re.compile(r"\b(?:1|one)(?: [a-z]+){0,3} in (?:a |every )?(?P<value>\d[\d,]*|hundred|thousand)"), _one_in),
+    (re.compile(r"\b(?:1|one)(?: [a-z]+){0,3} in (?:a |every )?(?=\S)"
+                rf"(?:(?P<count>\d[\d,]*|{_FEW})\b ?)?(?P<many>hundred|thousand)?(?<=\w)"), _one_in),
     (re.compile(r"\b[a-z]+[_\-][a-z_\-]*\d+[\w\-]*|\b[a-z]{3,}\d{2,}\b"),
      _keep("samples", "xsample", lambda match: match[0])),
     (re.compile(rf"\b(?P<value>{_COUNT})\s+(?:a\s+)?(?P<percent>percent|per cent)\b"), _level),

@@ -26,13 +26,13 @@ from langchain_core.runnables import Runnable
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from assistant.llm.clauses import clauses
-from assistant.llm.desk import Call, Desk, Finished, Need
-from assistant.llm.dialogue import Entry, Turn, read
+from assistant.llm.clauses import clauses, heard
+from assistant.llm.desk import Desk
+from assistant.llm.dialogue import Entry, Turn, channel_names, read
 from assistant.llm.interpret import asked_back, asked_before, interpret, name_spoken, remembered
 from assistant.llm.phrases import phrases
+from assistant.llm.results import Call, Finished, Need
 from assistant.llm.skills import skills
-from assistant.llm.understand import understand
 
 _ROLES = {"system": "system", "human": "human", "ai": "assistant", "tool": "tool"}
 
@@ -108,7 +108,7 @@ def _questions(turns: Sequence[Turn], defaults: dict[str, dict[str, Any]]) -> It
     memories, turn = remembered(turns[:-1]), turns[-1]
     memory, previous, answers = memories[-1], asked_before(turns[:-1], memories), asked_back(turns[:-1])
     for clause in clauses(turn.question):
-        asked = interpret(understand(clause), memory, previous, turn.focus, answers)
+        asked = interpret(heard(clause, channel_names(memory)), memory, previous, turn.focus, answers)
         desk = Desk(replace(turn, question=clause), memory, asked, defaults)
         desk.sources = {evidence.id: evidence.tool for one in turns for evidence in one.evidence}
         yield desk

@@ -17,7 +17,9 @@ _SMALL = re.compile(_THE + r"(?:small\w*|tiny|minor|lesser|little|weak\w*|faint\
 _LARGE = re.compile(_THE + r"(?:big\w*|larg\w*|major|main|strong\w*|worst|worse)\b")
 _OTHER = re.compile(r"\b(?:other|second|remaining) (?:spot|mark|region|one|area|place|scratch|stain|blob|defect)\b")
 _OTHER_PART = re.compile(r"\bother\b")
-_THAT_PART = re.compile(r"\b(?:that|this|same) (?:channel|sensor|feature|column|field|gauge|signal|value|reading)\b")
+_THAT_PART = re.compile(
+    r"\b(?:that|this|same|the|its) (?:channel|sensor|feature|column|field|gauge|signal|value|reading)\b"
+)
 _CHANGED_IT = re.compile(  # "it" is what is changed, not the finding: "had it been normal", "leave it out"
     r"\b(?:had|if) (?:it|that|this) (?:was|were|had|been|is|read)\b|\b(?:it|that|this) out\b"
     r"|\b(?:repair|fix|correct|drop|remove|ignore|disregard|without|exclude|leave|take|set|replace|put|skip|use|using)"

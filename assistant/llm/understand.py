@@ -23,12 +23,18 @@ from assistant.llm.nearest import Nearest
 from assistant.llm.spelling import Speller
 
 _WORD = re.compile(r"[a-z0-9][a-z0-9_'\-]*|[?]")
-_COURTESY = re.compile(  # wrapping that says nothing: "could you please list ...", "I would like you to ..."
-    r"^\s*(?:(?:hey|hi|hello|ok|okay|so|well|now|please|kindly|thanks|thank you|no,? wait|wait|sorry|actually|hold on)"
-    r"\b[,!.]*\s+)*"
+_POLITE = (  # "could you please list ...", "I would like you to ..."
     r"(?:i mean(?:t)? |(?:let us |we )?(?:start|begin|go on|carry on|continue|proceed) with )?"
     r"(?:(?:can|could|would|will) (?:you|we) (?:please |kindly |just )?(?=[a-z]{3,})(?!help\b|also\b|still\b)"
     r"|i (?:would like|want|need) you to |would you mind )?"
+    r"(?:(?:(?:please |just )?(?:tell|remind) (?:me|us)|(?:do|can|could) you (?:know|tell me|say|happen to know|see)"
+    r"|i (?:would like|want|need|wish) to (?:know|understand|see)|i (?:wonder|was wondering|am wondering|am curious)"
+    r"|any idea|any clue|no idea|let me know) (?=(?:why|where|when|what|which|how|if|whether|who)\b))?"
+)
+_SHORT = re.compile(r"(why|where|when|how|who|what|which|that|this|there|it|they|we|you|he|she)'(d|ll|re|ve|s)")
+_SUPERLATIVE = re.compile(  # "the dodgiest one", but not "interest" or "nearest"
+    r"(?!(?:inter|requ|sugg|prot|fore|harv|hon|mod|cont|inv|arr|dig|latt?|old|new|earli|near|clos)est)"
+    r"[a-z]{3,}(?:i|[^aeiou])est"
 )
 _LONGEST_PHRASE = 5
 _PLACEHOLDERS = frozenset(mentions.PLACEHOLDERS)
@@ -68,13 +74,29 @@ class Reading:
 
 
 @lru_cache(maxsize=512)
-def understand(text: str) -> Reading:
-    """Read one question."""
+def understand(text: str, names: tuple[str, ...] = ()) -> Reading:
+    """Read one question; `names` are the channels and features that it may name."""
     language, plain = normalise(text)
     seen, rest = mentions.find(plain)
-    words = tuple(_WORD.findall(_COURTESY.sub("", rest)))
+    words = _words(rest, names)
     features, concepts, known = _features(words, language)
     return Reading(text, language, words, concepts, _nearest().scores(features), seen, known, plain)
+
+
+def _words(text: str, names: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """The words of a text without courtesies, each name of a channel as the same placeholder."""
+    text = _lexicon().courtesy.sub("", text)
+    return tuple(_WORD.findall(_named(names).sub(" xchannel ", text)))
+
+
+@lru_cache(maxsize=64)
+def _named(names: tuple[str, ...]) -> re.Pattern[str]:
+    """Matches the names of channels: those of the examples, and given ones that are no words with a meaning here."""
+    lexicon = _lexicon()
+    own = {re.sub(r"[_-]", " ", fold(name)) for name in names}
+    found = lexicon.channels | {name for name in own if name and name not in lexicon.phrases["English"]}
+    spelled = sorted((re.escape(name).replace(r"\ ", "[ _-]") for name in found), key=len, reverse=True)
+    return re.compile(rf"(?<![\w-])(?:{'|'.join(spelled)})(?![\w-])")
 
 
 def fold(text: str) -> str:
@@ -87,11 +109,22 @@ def fold(text: str) -> str:
 def normalise(text: str) -> tuple[str, str]:
     """The language, and the folded text with contractions written out and spelling put right."""
     words = re.split(r"([^a-z0-9_.'\-/\\]+)", fold(text))
-    words = [_lexicon().contractions.get(word.rstrip("."), word) if word else word for word in words]
+    words = [_lexicon().contractions.get(word.rstrip("."), _written_out(word)) if word else word for word in words]
     language = _language(set(_WORD.findall(" ".join(words))) - {"?"})
     if language == "English":
         words = [_lexicon().speller.correct(word) for word in words]
     return language, re.sub(r"\s+", " ", "".join(words)).strip()
+
+
+def _written_out(word: str) -> str:
+    """ "why'd" as "why did", "there'll" as "there will"."""
+    found = _SHORT.fullmatch(word)
+    if not found:
+        return word
+    full = {"ll": "will", "re": "are", "ve": "have", "s": "is"}.get(found[2]) or (
+        "did" if found[1] in ("why", "where", "when", "how", "who") else "would"
+    )
+    return f"{found[1]} {full}"
 
 
 def knows(word: str) -> bool:
@@ -135,6 +168,8 @@ def _features(words: tuple[str, ...], language: str) -> tuple[set[str], frozense
     known, total, position = 0, 0, 0
     while position < len(words):
         length, found = _longest(words, position, phrases)
+        if language == "English" and _SUPERLATIVE.fullmatch(words[position]) and not found:
+            found = ("worst",)  # "the dodgiest one"
         concepts.update(found)
         if words[position] not in _PLACEHOLDERS and words[position] != "?":
             total += 1
@@ -182,6 +217,12 @@ class _Lexicon:
         for name, language in data["languages"].items():
             self.markers[name] = {fold(str(word)) for word in language["markers"]}
             self.phrases[name] = {_key(key): (str(value),) for key, value in language["words"].items()}
+        self.channels = frozenset(fold(str(name)) for name in data["channels"])
+        bare, marked = ("|".join(str(one) for one in data[key]) for key in ("interjections", "remarks"))
+        self.courtesy = re.compile(
+            rf"^\s*(?:(?:(?:{bare})\b[\s,!.:;-]+|(?:{marked})\b\s*[,!.:;-]+\s*)(?=\S))*"
+            + _POLITE  # nothing is said by these
+        )
         self.openers, self.pointers, self.connectives = (
             frozenset(str(word) for word in data[key]) for key in ("openers", "pointers", "connectives")
         )
@@ -224,6 +265,5 @@ def _lexicon() -> _Lexicon:
 @cache
 def _nearest() -> Nearest:
     rows = [(name, str(text)) for name, intent in intents().items() for text in intent["examples"]]
-    plain = [_COURTESY.sub("", mentions.find(normalise(text)[1])[1]) for _, text in rows]
-    found = [_features(tuple(_WORD.findall(text)), "English")[0] for text in plain]
+    found = [_features(_words(mentions.find(normalise(text)[1])[1]), "English")[0] for _, text in rows]
     return Nearest([name for name, _ in rows], found)

@@ -88,3 +88,9 @@ def number(fact: Fact | None) -> float | None:
     if fact is None or isinstance(fact.value, bool) or not isinstance(fact.value, int | float):
         return None
     return float(fact.value)
+
+
+def begins(view: View) -> str:
+    """When an event begins, in ISO form; "" where that is not known."""
+    fact = view.interval["start_time"] if view.interval is not None else None
+    return str(fact.value) if fact is not None else ""

@@ -80,12 +80,17 @@ def check(desk: Desk) -> None:
     for name in (seen.samples or seen.bare[:1])[:3]:
         evidence = desk.sample(name)
         topic = sample_topic(evidence)
+        if not topic.startswith("F") and len(seen.samples) > 1:
+            desk.say_not_flagged(evidence)
+            continue
         if not topic.startswith("F"):
             desk.not_flagged(evidence)
         if not yes_or_no and len(seen.samples) == 1 and len(desk.reading.words) > 2:
             skills()["why"](desk)
             return
         _say_flagged(desk, evidence, topic, yes_or_no)
+    if len(seen.samples) > 1:
+        return
     described = desk.use("describe_finding", finding=topic)
     say_where(desk, described, View(described, topic), named=True)
 

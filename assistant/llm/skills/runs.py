@@ -9,11 +9,12 @@ from assistant.evidence import Evidence, Fact
 from assistant.kinds import load_kinds
 from assistant.llm.desk import Desk, first_run, listing
 from assistant.llm.dialogue import first_value
+from assistant.llm.mentions import DAY
 from assistant.llm.naming import match_name, position_in
 from assistant.llm.phrases import span
 from assistant.llm.skills import skill
 from assistant.llm.understand import fold
-from assistant.llm.view import View, number
+from assistant.llm.view import View, begins, number
 from assistant.modalities import kind
 
 _BOUND = re.compile(r"\b(?:after|since|from|before|until|till|between|later|earlier)\b")
@@ -189,8 +190,8 @@ def say_where(desk: Desk, evidence: Evidence, view: View, named: bool = False) -
 @skill("list")
 def list_findings(desk: Desk) -> None:
     """Findings, filtered and sorted as the question says."""
-    if desk.reading.mentions.times:
-        (_within if _BOUND.search(desk.reading.plain) else _at_time)(desk)
+    if desk.reading.mentions.times or desk.reading.mentions.day:
+        (_within if desk.reading.mentions.day or _BOUND.search(desk.reading.plain) else _at_time)(desk)
         return
     arguments = _filters(desk)
     evidence = desk.try_("list_findings", **arguments)
@@ -322,8 +323,10 @@ def _within(desk: Desk) -> None:
     evidence = desk.try_("list_findings", run=desk.run(), limit=50, order="index")
     clocks = sorted(_clock(time) for time in desk.reading.mentions.times[:2])
     before = len(clocks) == 1 and re.search(r"\b(?:before|until|till|earlier)\b", desk.reading.plain)
+    if desk.reading.mentions.day:
+        clocks = list(DAY[desk.reading.mentions.day[0]])
     first, last = ("", clocks[0]) if before else (clocks[0], clocks[1] if len(clocks) > 1 else "24")
-    names = [n for n in listing(evidence) if (begin := _start(View(evidence, n))) and first <= begin[11:16] <= last]
+    names = [n for n in listing(evidence) if (begin := begins(View(evidence, n))) and first <= begin[11:16] <= last]
     if not names:
         desk.end("time_none", evidence)
     desk.say("list_head_plain", evidence, order=_ORDERS["index"])
@@ -342,21 +345,15 @@ def _at_time(desk: Desk) -> None:
     """The event that covers a time of day, explained: of those that begin before it, the latest."""
     evidence = desk.try_("list_findings", run=desk.run(), limit=50, order="index")
     clock = _clock(desk.reading.mentions.times[0])
-    begun = [name for name in listing(evidence) if (start := _start(View(evidence, name))) and start[11:16] <= clock]
+    begun = [name for name in listing(evidence) if (start := begins(View(evidence, name))) and start[11:16] <= clock]
     if not begun:
         desk.end("time_none", evidence)
-    name = max(begun, key=lambda one: _start(View(evidence, one))[11:16])
+    name = max(begun, key=lambda one: begins(View(evidence, one))[11:16])
     found = desk.use("explain_finding", finding=name)
     view = View(found, name)
     end = str(view.interval["end_time"].value) if view.interval and view.interval["end_time"] else ""
-    if end[:10] == _start(view)[:10] and end[11:16] < clock:
+    if end[:10] == begins(view)[:10] and end[11:16] < clock:
         desk.say("time_none", evidence)
         desk.say("time_before", found)
     say_where(desk, found, view)
     desk.say("p_below", found, p=view["p_value"], alpha=view["alpha"])
-
-
-def _start(view: View) -> str:
-    """When an event begins, "" where that is not known."""
-    fact = view.interval["start_time"] if view.interval is not None else None
-    return str(fact.value) if fact is not None else ""
