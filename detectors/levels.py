@@ -6,11 +6,15 @@ Knows maps and scores of stamps, NaN where nothing was seen; not windows, method
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 EVERY = 8  # a standing level moves slowly: every eighth stamp tells it
-LEAST_SEEN = 0.25  # share of the horizon that must have been seen before a level is told
+LEAST_SEEN = 0.5  # share of the horizon that must have been seen before a level is told
 
 
 def moving_mean(row: np.ndarray, seen: np.ndarray, width: int) -> np.ndarray:
@@ -23,19 +27,28 @@ def moving_mean(row: np.ndarray, seen: np.ndarray, width: int) -> np.ndarray:
 
 
 def standing_level(maps: np.ndarray, pieces: Sequence[tuple[int, int]], horizon: int) -> np.ndarray:
-    """The evidence (time, channel) that a channel carries most of the time: its running median over `horizon` stamps
-    around each, where positive; 0 in pieces shorter than half of it.
+    """The evidence (time, channel) that a channel carries most of the time both before and after a stamp: the smaller
+    of its medians over the `horizon` stamps before and after it, where positive; at the ends of a piece that of the
+    one side; 0 in pieces shorter than the horizon.
 
-    What stands this long is a change of what is normal (drift); an event lasts less than half the horizon.
+    What stands this long is a change of what is normal (drift). An event shorter than the horizon loses nothing; of a
+    longer one half a horizon stays at either end.
     """
     import pandas as pd
 
     level = np.zeros_like(maps)
     width = max(3, horizon // EVERY)
     for start, end in pieces:
-        if 2 * (end - start) < horizon:
+        if end - start < horizon:
             continue
         thin = pd.DataFrame(maps[start:end:EVERY])
-        median = thin.rolling(width, min_periods=max(2, int(LEAST_SEEN * width)), center=True).median().to_numpy()
-        level[start:end] = np.repeat(np.maximum(np.nan_to_num(median), 0.0), EVERY, axis=0)[: end - start]
+        before, after = (_median(side, width) for side in (thin, thin[::-1]))
+        after = after[::-1]
+        stands = np.minimum(before.fillna(after), after.fillna(before)).to_numpy()
+        level[start:end] = np.repeat(np.maximum(np.nan_to_num(stands), 0.0), EVERY, axis=0)[: end - start]
     return level
+
+
+def _median(thin: pd.DataFrame, width: int) -> pd.DataFrame:
+    """Of each channel over the last `width` rows; NaN where less than LEAST_SEEN of them was seen."""
+    return thin.rolling(width, min_periods=max(2, int(LEAST_SEEN * width))).median()

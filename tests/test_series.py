@@ -194,13 +194,22 @@ def test_a_run_is_tightened_to_what_stands_out_and_bridges_a_lull() -> None:
 def test_evidence_that_stands_is_a_level_and_an_event_is_not() -> None:
     maps = np.zeros((4000, 3), np.float32)
     maps[1500:, 0] = 5.0  # drift: it stays
-    maps[2000:2200, 1] = 9.0  # an event
+    maps[2000:2900, 1] = 9.0  # an event shorter than the horizon
     maps[:, 2] = -0.3  # below what is usual: nothing to take off
     level = standing_level(maps, ((0, 4000),), 1000)
     assert level[2000:, 0].min() == 5.0
     assert not level[:900].any()
     assert not level[:, 1:].any()
     assert not standing_level(maps[:400] + 1, ((0, 400),), 1000).any()  # too short to tell drift from an event
+
+
+def test_of_a_long_event_both_ends_stay() -> None:
+    maps = np.zeros((6000, 1), np.float32)
+    maps[2000:4000] = 5.0
+    level = standing_level(maps, ((0, 6000),), 1000)[:, 0]
+    assert not level[:2480].any()
+    assert not level[3520:].any()
+    assert level[2600:3400].all()
 
 
 def test_a_level_that_moved_for_good_raises_no_standing_alarm_and_hides_no_fault() -> None:

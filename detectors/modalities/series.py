@@ -46,7 +46,7 @@ class SeriesModality(Modality):
     Settings: window; overlap; clip: scaled values beyond it grow by logarithm only, so that one wild channel does not
     drown the others; smooth: widths, in windows, of the averages over neighbouring stamps that make up a score, and
     their weights (short faults and long ones both count); horizon: evidence that a channel carries most of the time
-    over so many windows is drift and is taken off (0: never).
+    over so many windows both before and after a stamp is drift and is taken off (0: never).
     """
 
     name = "series"
