@@ -19,7 +19,7 @@ from assistant.records import Finding
 ALPHA = 0.05
 POINTING = 0.03  # share of the longer side that a peak may lie beside a mask
 NORMALS = 240  # fitted on, at most
-SCORED = {0: 60, 1: 120}  # normal and defective pictures scored, at most
+SCORED = {0: 40, 1: 80}  # normal and defective pictures scored, at most
 
 
 def places(name: str, job: Job) -> Iterator[Line]:

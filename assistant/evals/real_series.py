@@ -40,7 +40,7 @@ def channels(name: str, job: Job) -> Iterator[Line]:
                 rows = slice(hit.regions[0]["start"], hit.regions[0]["end"])
                 beside.append((int(residual[rows].mean(0).argmax()) in guilty, f"{case.name} {start}-{end}"))
             events, flagged = events + len(case.events), flagged + len(hits)
-            tests += list(repairs(name, workspace, some(list({hit.id: hit for hit in hits}.values()), TESTED // 3)))
+            tests += list(repairs(name, workspace, some(list({hit.id: hit for hit in hits}.values()), TESTED // 4)))
     yield Line(name, "labelled events flagged", flagged, events)
     yield counted(name, "channel named first is guilty", first)
     yield counted(name, "channel with PCA's largest residual is guilty", beside)
