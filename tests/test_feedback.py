@@ -6,8 +6,10 @@ from shop import make_sources_once, open_shop
 
 from assistant import feedback
 from assistant.audit import acting
+from assistant.config import Config
 from assistant.database import StoreError
-from assistant.pipeline import run_detection
+from assistant.pipeline import Workspace, fit_model, run_detection
+from assistant.store import Store
 from detectors.errors import AnomalyError
 
 
@@ -210,3 +212,30 @@ def test_an_incident_is_dissolved_again(shop):
     assert shop.store.incident("I1").findings == ["F5"]
     assert shop.store.finding("F6").incident is None
     assert shop.store.finding("F6").state == "new"
+
+
+# --- with real detectors ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("modality", ["table", "series"])
+def test_stored_p_values_are_those_that_the_detector_gives_with_the_labels(modality, tiny_table, tiny_series, tmp_path):
+    tiny = {"table": tiny_table, "series": tiny_series}[modality]
+    workspace = Workspace(Store.open(tmp_path / "store"), Config(pictures=1, device="cpu"))
+    fit_model(tiny.normal, tmp_path / "model", modality, "diffusion_time", {"seed": 3})
+    run = run_detection(workspace, tiny.test, tmp_path / "model", alpha=0.05)
+    before, fitted = state_of(workspace), workspace.detector(run).p_value(tiny.test)
+    finding = workspace.store.findings(run.id)[-1]
+    workspace.store.label(finding.id, "normal")
+    feedback.apply(workspace, feedback.propose(workspace))
+    after = workspace.detector(workspace.store.run(run.id)).p_value(tiny.test)
+    assert (after >= fitted).all()
+    assert (after > fitted).any()
+    if modality == "table":
+        assert [one.p_value for one in workspace.store.samples(run.id)] == after.tolist()
+    else:
+        assert workspace.series_scores(run.id)[1] == pytest.approx(after)
+    peak = workspace.store.finding(finding.id)
+    assert peak.p_value == pytest.approx(after[np.argmin(np.abs(fitted - finding.p_value))])
+    feedback.undo(workspace)
+    workspace.store.undo_label(workspace.store.changes(action="labelled")[0])
+    assert state_of(workspace) == before
