@@ -10,7 +10,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from assistant.keeping import load_json
 from assistant.modalities import kind
 from assistant.pipeline import Workspace
 from assistant.records import Finding
+from assistant.spread import Spreads
 from assistant.windows import leading_signal, series_view
 from assistant.words import data_uri, flag_level
 from detectors.errors import AnomalyError
@@ -34,6 +35,7 @@ from detectors.errors import AnomalyError
 _SIDE = 1400  # longest side in pixels of a picture sent to the page
 _KEPT = 4096  # thumbnails kept
 _AS_IT_IS = 400_000  # bytes up to which a file is sent as it is
+_SPREADS = 8  # features of a row that are shown among normal ones
 _PLAYERS = 48  # players kept
 
 
@@ -46,6 +48,9 @@ class After:
     verdict: str
     evidence: str
     waiting: str = ""
+    cut: int | None = (
+        None  # where input and picture meet at first, in percent of the width; else at the guiltiest place
+    )
 
 
 class Desk:
@@ -54,6 +59,7 @@ class Desk:
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self.store = workspace.store
+        self.spreads = Spreads(self.store)
         self.queue = Queue(self.store, self.thumb)
         self._thumbs: OrderedDict[str, str] = OrderedDict()
         self._players: OrderedDict[str, str] = OrderedDict()
@@ -104,7 +110,11 @@ class Desk:
     def tried(self, finding: Finding, repaired: Evidence) -> str:
         """The picture of a finding beside the version in which a drawn place was repaired."""
         text, evidence = verdict(finding, repaired, "after")
-        after = After(self.store.path(repaired.pictures[0]), "repaired box", text, evidence)
+        edges = {one.field: int(str(one.value)) for one in repaired.facts if one.subject == f"{finding.id}/box"}
+        box = figures.Box("box", edges["left"], 0, edges["left"] + edges["width"], 0)
+        with Image.open(finding.folder / "input.png") as opened:
+            cut = cut_at([box], opened.width)
+        after = After(self.store.path(repaired.pictures[0]), "repaired box", text, evidence, cut=cut)
         return self._panes(finding, after) + self._player(finding)
 
     def _panes(self, finding: Finding, after: After) -> str:
@@ -122,7 +132,7 @@ class Desk:
                 "heat": picture_uri(figures.heat_layer(level), lossless=True),
                 "paths": chat_view.svg_paths(figures.outlines(level, boxes)),
                 "boxes": boxes,
-                "cut": cut_at(boxes, width),
+                "cut": cut_at(boxes, width) if after.cut is None else after.cut,
                 "expected": file_uri(after.picture) if after.picture else "",
                 "shown": after.shown,
                 "title": "Nearest normal version" if after.shown == "normal version" else "With the box repaired",
@@ -142,7 +152,7 @@ class Desk:
             return known
         level = self.level(finding)
         if finding.modality == "video":
-            clip = clip_player(finding, level, load_map(finding), picture_uri)
+            clip: dict[str, Any] | None = clip_player(finding, level, load_map(finding), picture_uri)
         else:
             clip = parts_player(finding, level, picture_uri)
         made = chat_view.view("player", clip) if clip else ""
@@ -159,13 +169,22 @@ class Desk:
 
     def plot(self, finding: Finding) -> Any:
         """The Plotly figure of an event, or None for other kinds of findings."""
-        return plots.plotly_series(series_view(finding, self.level(finding))) if self.has_plot(finding) else None
+        if not self.has_plot(finding):
+            return None
+        view = series_view(finding, self.level(finding))
+        if finding.modality == "series" and view.expected is not None:
+            around = self.spreads.around(finding.id, finding.run, view.channels, view.expected, plots.CHANNELS)
+            view = replace(view, band=around)
+        return plots.plotly_series(view)
 
     def parts(self, finding: Finding) -> str:
         """Its ranked places or parts; for a row also the values that are not odd."""
         path = finding.folder / "row.json"
-        row = load_json(path)["values"] if finding.modality == "table" and path.is_file() else None
-        return chat_view.parts_table(finding, row)
+        if finding.modality != "table":
+            return chat_view.parts_table(finding)
+        row = load_json(path)["values"] if path.is_file() else None
+        spreads = self.spreads.of_features(finding.run, [str(part["name"]) for part in finding.parts[:_SPREADS]])
+        return chat_view.parts_table(finding, row, spreads)
 
     def level(self, finding: Finding) -> float | None:
         """The score from which its run flagged, where alpha alone decided."""

@@ -19,6 +19,7 @@ from assistant import figures
 from assistant.evidence import Evidence, Fact, format_number
 from assistant.modalities import kind
 from assistant.records import STATES, Finding, Run
+from assistant.spread import NAMES, Spread
 from assistant.words import arguments_text, data_uri, number, place, run_title, span, templates, title, when
 
 _SHEETS = ("views.html.jinja", "centre.html.jinja", "incidents.html.jinja")
@@ -111,8 +112,15 @@ def svg_paths(lines: Iterable[np.ndarray]) -> list[str]:
     return ["M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in line) + "Z" for line in lines]
 
 
-def parts_table(finding: Finding, row: Mapping[str, Any] | None = None) -> str:
-    """The ranked places or parts with what was observed and expected; `row` holds all values of a table's row."""
+def parts_table(
+    finding: Finding, row: Mapping[str, Any] | None = None, spreads: Mapping[str, Spread] | None = None
+) -> str:
+    """The ranked places or parts with what was observed and expected.
+
+    Args:
+        row: all values of a table's row.
+        spreads: how a table's features are spread in the rows of the run that were not flagged.
+    """
     if finding.modality == "image":
         by_name = {part["name"]: part for part in finding.parts}
         rows = [_image_row(i, region, by_name.get(region["name"], {})) for i, region in enumerate(finding.regions, 1)]
@@ -137,12 +145,42 @@ def parts_table(finding: Finding, row: Mapping[str, Any] | None = None) -> str:
         table = view("parts", "Parts, the one that explains most first", ("part", "where in it"), shares)
         return table + view("parts", "What in them departs", ("channel", "observed", "expected"), rows)
     if finding.modality != "series":
-        table = view("parts", "Features, the most guilty first", ("feature", "observed", "expected"), rows)
+        named = ("feature", "observed", "expected")
+        for told, part in zip(rows, finding.parts, strict=True):
+            told["spread"] = spread_cell(part, (spreads or {}).get(str(part["name"])))
+        table = view(
+            "parts", "Features, the most guilty first", named, rows, spread="among rows not flagged" if spreads else ""
+        )
         guilty = {part["name"] for part in finding.parts}
         rest = [(name, number(value)) for name, value in (row or {}).items() if name not in guilty]
         return table + (view("rest", "The rest of the row, nothing odd in it", rest) if rest else "")
     table = view("parts", "Channels, at the peak of the event", ("channel", "observed", "expected"), rows)
     return table + view("parts", "Intervals", ("interval", "when", "stamps", "channels"), _intervals(finding))
+
+
+def spread_cell(part: Mapping[str, Any], spread: Spread | None) -> Markup:
+    """What is ordinary behind a feature's value: counts with lines where it was observed and expected, and words."""
+    if spread is None:
+        return Markup("")
+    words = spread.words(part["observed"])
+    marks = [
+        (place, kind)
+        for kind, value in (("wanted", part["expected"]), ("seen", part["observed"]))
+        if (place := _place_among(spread, value)) is not None
+    ]
+    drawn = figures.spread_svg(spread.counts[: len(spread.counts) if spread.edges else NAMES], marks, words)
+    return Markup(f'{drawn}<span class="spread-words">{escape(words)}</span>')  # noqa: S704 - own SVG, words escaped
+
+
+def _place_among(spread: Spread, value: Any) -> float | None:
+    """Where a value stands on the width of a spread, 0..1; None where it is not among what is drawn."""
+    if spread.edges:
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            return None
+        low, high = spread.edges[0], spread.edges[-1]
+        return min(0.99, max(0.01, (float(value) - low) / (high - low)))
+    shown = spread.names[:NAMES]
+    return (shown.index(str(value)) + 0.5) / len(shown) if str(value) in shown else None
 
 
 def _image_row(rank: int, region: Mapping[str, Any], part: Mapping[str, Any]) -> dict[str, Any]:

@@ -215,3 +215,24 @@ def sparkline(
         f'<svg class="spark" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">{band}'
         f'<polyline points="{" ".join(points)}"/></svg>'
     )
+
+
+def spread_svg(
+    counts: Sequence[int], marks: Sequence[tuple[float, str]], label: str, size: tuple[int, int] = (132, 26)
+) -> str:
+    """Counts side by side as a small SVG; `marks` are lines: (share 0..1 of the width, class)."""
+    width, height = size
+    each = width / max(len(counts), 1)
+    roots = [count**0.5 for count in counts]  # of the counts: rare values stay visible
+    bars = "".join(
+        f'<rect class="bin" x="{i * each:.1f}" y="{height - 2 - (height - 4) * root / max(roots):.1f}" '
+        f'width="{max(each - 1, 1):.1f}" height="{(height - 4) * root / max(roots):.1f}"/>'
+        for i, root in enumerate(roots)
+        if root > 0
+    )
+    lines = "".join(
+        f'<line class="{escape(kind)}" x1="{share * width:.1f}" x2="{share * width:.1f}" y1="0" y2="{height}"/>'
+        for share, kind in marks
+    )
+    head = f'<svg class="spread" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}">'
+    return f"{head}{bars}{lines}</svg>"

@@ -16,6 +16,7 @@ import numpy as np
 
 # Okabe and Ito's colours: told apart with every kind of colour vision, and readable on light and dark ground.
 OBSERVED, EXPECTED, FLAGGED, SCORE = "#2f7fc1", "#e08a1e", "#d1495b", "#7a7f87"
+CHANNELS = 4  # drawn of an event
 BAND = "rgba(0,158,115,0.20)"
 _POINTS = 4000  # per channel; longer stretches are thinned by the extremes of each bin
 
@@ -36,7 +37,7 @@ class SeriesView:
     band: tuple[np.ndarray, np.ndarray] | None = None  # (n, channels) each: between them lies what is usual
 
 
-def plotly_series(view: SeriesView, channels: int = 4, height: int = 0) -> Any:
+def plotly_series(view: SeriesView, channels: int = CHANNELS, height: int = 0) -> Any:
     """An interactive `plotly.graph_objects.Figure`: one row a channel, the most guilty first, and the score below.
 
     Built from plain values and not checked again by Plotly: checking takes ten times as long as drawing.
@@ -61,7 +62,7 @@ def _traces(view: SeriesView, channel: int) -> list[dict[str, Any]]:
         edge = {**axes, "line": {"width": 0}, "hoverinfo": "skip", "legendgroup": "band", "showlegend": False}
         for low_high, more in ((0, {}), (1, {"fill": "tonexty", "fillcolor": BAND, "showlegend": first})):
             x, y = view.x, view.band[low_high][:, channel]
-            found.append({**edge, "x": _plain(x), "y": _plain(y), "name": "usual", **more})
+            found.append({**edge, "x": _plain(x), "y": _plain(y), "name": "usual range", **more})
     for name, values, colour, dash in _lines(view, channel):
         x, y = thin(view.x, values)
         line = {"color": colour, "width": 1.5 if dash == "solid" else 1.4, "dash": dash}
@@ -107,10 +108,11 @@ def _layout(view: SeriesView, shown: int, rows: int, height: int) -> dict[str, A
     spike = {"showspikes": True, "spikemode": "across", "spikethickness": 1, "spikedash": "dot", "spikesnap": "cursor"}
     domains = _domains([1.0] * shown + [0.75] * (rows - shown), 0.11 / max(rows, 2) + 0.02)
     layout: dict[str, Any] = {
-        "height": height, "margin": {"l": 54, "r": 14, "t": 34, "b": 30}, "paper_bgcolor": clear, "plot_bgcolor": clear,
+        "height": height, "margin": {"l": 54, "r": 14, "t": 46, "b": 30}, "paper_bgcolor": clear, "plot_bgcolor": clear,
         "font": {"family": "system-ui, sans-serif", "size": 11, "color": "#7a7f87"}, "hovermode": "x unified",
-        "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.01, "yanchor": "bottom"},
-        "dragmode": "select", "selectdirection": "h", "modebar": {"orientation": "h"},
+        "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.035, "yanchor": "bottom"},
+        "dragmode": "select", "selectdirection": "h",
+        "modebar": {"orientation": "h", "bgcolor": clear, "remove": ["lasso2d"]},
         "newselection": {"line": {"color": OBSERVED, "width": 1}},
         "xaxis": {**axis, **spike, "anchor": "y" if rows == 1 else f"y{rows}"}, "shapes": _shapes(view, rows),
         "annotations": [],

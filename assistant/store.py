@@ -247,6 +247,12 @@ class Store(Memory, Labels, Calibrations, Rules):
         with self.database.read() as session:
             return [f"F{number}" for number in session.scalars(query)]
 
+    def flagged_rows(self, run: str) -> list[int]:
+        """Positions of the findings of a run."""
+        query = select(FindingRow.index).where(FindingRow.run_id == id_number("R", run)).order_by(FindingRow.index)
+        with self.database.read() as session:
+            return [int(index) for index in session.scalars(query)]
+
     def times(self, run: str | None = None, **filters: Any) -> tuple[str, str]:
         """When the first and the last of the findings happened; empty texts where there is none."""
         query = self._filtered(select(func.min(FindingRow.time), func.max(FindingRow.time)), run, **filters)

@@ -570,3 +570,111 @@ def test_no_handler_is_offered_to_other_programs(shop):
     blocks = chat.build(shop)
     assert blocks.analytics_enabled is False
     assert {function.api_visibility for function in blocks.fns.values()} == {"private"}
+
+
+# --- the queue's filters, undo, drawn places ----------------------------------------------------------------------
+
+
+def test_kind_incident_and_all_runs_narrow_and_widen_the_queue(page):
+    store = page.workspace.store
+    session = opened(page, run="R1")
+    one = store.findings("R1")[0]
+    store.add_incident("night", [one.id])
+    queue = page.filtered(session, event(run="R1", incident="I1"))[2]
+    assert queue.count("data-finding") == 1
+    queue = page.filtered(session, event(run="all", order="time-"))[2]
+    assert queue.count("data-finding") == store.count_findings()
+    assert 'class="of">R2' in queue
+    kind = next(iter(store.kinds()), None)
+    if kind:
+        queue = page.filtered(session, event(run="all", kind=kind))[2]
+        assert queue.count("data-finding") == store.kinds()[kind]
+
+
+def test_another_run_brings_its_own_kinds_into_the_filters(page):
+    session = opened(page, run="R1")
+    filters = page.filtered(session, event(run="R2", kind="gone"))[1]
+    assert 'value="R2" selected' in filters
+    assert session.filter["kind"] == ""
+
+
+def test_an_unknown_order_is_said_in_one_sentence(page):
+    with pytest.raises(gr.Error, match="is unknown; known: p_value"):
+        page.filtered(opened(page, run="R1"), event(run="R1", order="size"))
+
+
+def test_a_label_is_of_the_finding_that_the_reader_saw(page):
+    session = opened(page, run="R1")
+    other = page.workspace.store.findings("R1")[1].id
+    _, _, head = page.labelled(session, event(label="anomaly", finding=other))
+    assert page.workspace.store.finding(other).state == "confirmed"
+    assert page.workspace.store.finding(session.focus).state == "new"
+    assert head == gr.skip()
+
+
+def test_a_label_can_be_taken_back(page):
+    session = opened(page, run="R1")
+    page.labelled(session, event(label="anomaly", finding=session.focus))
+    _, queue, head = page.labelled(session, event(label="undo", finding=session.focus))
+    assert page.workspace.store.finding(session.focus).label is None
+    assert "0 of" in queue
+    assert 'data-label="undo" disabled' in head
+    with pytest.raises(gr.Error):
+        page.labelled(session, event(label="undo", finding=session.focus))
+
+
+def test_the_tally_tells_how_far_the_work_has_come(page):
+    session = opened(page, run="R1")
+    _, queue, _ = page.labelled(session, event(label="normal", finding=session.focus))
+    assert "1 of 2 judged" in queue
+
+
+def test_a_drawn_box_is_repaired_and_shown_beside_the_input(page):
+    session = opened(page, run="R1")
+    name = next(f.id for f in page.workspace.store.findings("R1") if f.sample.startswith("part_003"))
+    page.picked(session, event(finding=name, pick=1.0))
+    panel, stage = page.repaired(session, event(finding=name, box=[3, 5, 13, 12]))
+    assert "what_if_repaired" in panel
+    assert "With the box repaired" in stage
+    assert "returns to normal" in stage
+
+
+def test_a_box_outside_the_picture_is_refused_in_one_sentence(page):
+    session = opened(page, run="R1")
+    with pytest.raises(gr.Error, match="holds no pixel"):
+        page.repaired(session, event(finding=session.focus, box=[500, 500, 600, 600]))
+
+
+def test_an_event_can_be_brushed_and_its_plot_knows_rows(page):
+    session = opened(page, run="R2")
+    assert "Drag over the plot" in page._hand(session)[1]
+    figure = page.desk.plot(page.workspace.store.finding(session.focus))
+    score = next(trace for trace in figure.data if trace.name == "score")
+    kept = page.workspace.store.finding(session.focus).regions[0]["start"]
+    assert kept in list(score.customdata)
+    panel, stage = page.repaired(session, event(finding=session.focus, rows=[kept, kept + 3]))
+    assert "rows" in panel
+    assert stage == gr.skip()
+
+
+def test_a_normal_version_brings_the_usual_range_into_the_plot(page):
+    finding = page.workspace.store.findings("R2")[1]
+    session = opened(page, finding=finding.id)
+    assert "usual range" not in {trace.name for trace in page.desk.plot(finding).data}
+    page.normal_version(session)
+    names = [trace.name for trace in page.desk.plot(finding).data]
+    assert names[:4] == ["usual range", "usual range", "expected", "observed"]
+
+
+def test_a_row_is_shown_among_rows_that_were_not_flagged(page):
+    parts = page._hand(opened(page, run="R3"))[3]
+    assert 'class="spread"' in parts
+    assert "above 100.0 % of them" in parts
+
+
+def test_the_plot_of_an_overtaken_pick_is_not_drawn(page):
+    session = opened(page, run="R2")
+    first, second = (f.id for f in page.workspace.store.findings("R2"))
+    page.picked(session, event(finding=second, pick=2.0))
+    assert page.drawn(session, event(finding=first, pick=1.0)) == gr.skip()
+    assert page.drawn(session, event(finding=second, pick=2.0)).visible is True

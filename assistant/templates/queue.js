@@ -23,6 +23,11 @@ setInterval(() => { // an answer may get lost on a busy machine
   else if (wanted && performance.now() - asked > AGAIN) { asked = performance.now(); send(wanted); }
 }, 250);
 
+document.addEventListener("click", (event) => { // the reader goes elsewhere: what was picked is no longer wanted
+  if (event.target.closest('a[href*="#"], [data-run]')) wanted = "";
+}, true);
+document.addEventListener("change", (event) => { if (event.target.closest(".filters")) wanted = ""; });
+
 element.addEventListener("click", (event) => {
   const page = event.target.closest("[data-page]"), card = event.target.closest("[data-finding]");
   const step = event.target.closest("[data-step]");
@@ -36,7 +41,19 @@ function turn(page, side) {
   trigger("click", { page });
 }
 
+// The queue is drawn anew after a label or a filter: it stays where the reader had scrolled it, and so does the focus.
+let scrolled = 0, page = "", focused = "";
+element.addEventListener("scroll", (event) => { if (event.target.classList?.contains("cards")) scrolled = event.target.scrollTop; }, true);
+element.addEventListener("focusin", (event) => { focused = event.target.closest("[data-finding]")?.dataset.finding ?? ""; });
+element.addEventListener("focusout", (event) => { if (event.relatedTarget) focused = ""; });
 new MutationObserver(() => {
+  const queue = element.querySelector(".queue");
+  if (queue && !queue.dataset.seen) {
+    queue.dataset.seen = "yes";
+    if (queue.dataset.at === page) queue.querySelector(".cards").scrollTop = scrolled;
+    page = queue.dataset.at;
+    if (focused && document.activeElement === document.body) element.querySelector(`.card[data-finding="${focused}"]`)?.focus({ preventScroll: true });
+  }
   if (!edge || !cards().length) return;
   const next = edge > 0 ? cards()[0] : cards().at(-1);
   edge = 0;

@@ -144,6 +144,7 @@ function brushed(plot, event) {
   }
 }
 setInterval(() => { // a plot is made anew for each finding; there is no event for that
+  if ($(".evidence, .toast-wrap > *")) document.querySelectorAll(".chooser.busy").forEach((chooser) => chooser.classList.remove("busy"));
   const plot = $("#plot .js-plotly-plot");
   if (!plot?.on || plot.dataset.watched) return;
   plot.dataset.watched = "yes";
