@@ -19,10 +19,12 @@ import torch
 from torch import Tensor
 
 from detectors.calibration import Calibration, benjamini_hochberg
+from detectors.crossfit import out_of_fold
 from detectors.descriptors.carriers import carried
 from detectors.detection import Detection
 from detectors.drift import DriftState, drift_of
 from detectors.errors import AnomalyError
+from detectors.method import Method
 from detectors.modalities.base import Event, Items
 from detectors.presence import FEWEST, Reserve
 from detectors.registry import method_class, modality_class
@@ -109,7 +111,9 @@ class Detector(Scorer):
                 f"{len(items)} normal {self.modality.name} sample(s) are too few to fit: "
                 f"give at least {self.modality.min_normals}."
             )
-        fit_rows, held_rows = self.modality.split(items, generator)
+        folds = self.method_class.folds(self.modality.name, self.method_settings)
+        everything = list(range(len(items)))
+        fit_rows, held_rows = (everything, everything) if folds else self.modality.split(items, generator)
         self.modality.fit(items, fit_rows, run.part(0.0, 0.2, "modality"))
         if contamination:
             reference = torch.cat(list(self._encoded(items, fit_rows)))
@@ -127,14 +131,19 @@ class Detector(Scorer):
             known = self.modality.open(anomalies)
             method.contrast(torch.cat(list(self._encoded(known, range(len(known))))), x)
         self.method = method
-        if contamination:
-            held = torch.cat(list(self._encoded(items, held_rows)))
-            held_rows = least_odd(method, held, held_rows, contamination)
-        tested = self._calibrate(items, held_rows, run.part(0.9, 1.0), test=test)
+        if folds:
+            held_rows = fit_rows
+            tested = self._calibrate_by_folds(items, fit_rows, x, folds, run.part(0.9, 1.0), test)
+        else:
+            if contamination:
+                held = torch.cat(list(self._encoded(items, held_rows)))
+                held_rows = least_odd(method, held, held_rows, contamination)
+            tested = self._calibrate(items, held_rows, run.part(0.9, 1.0), test=test)
         self.record = {
             "n_samples": items.n_samples,
             "n_fit": len(fit_rows),
             "n_calibration": len(held_rows),
+            **({"folds": folds} if folds else {}),
             "contamination": contamination,
             "data_hash": data_hash,
             "fit_seconds": round(time.monotonic() - began, 2),
@@ -184,12 +193,42 @@ class Detector(Scorer):
         tested = self_test(self.method, x, seed=self.seed) if test else None
         if absorb and self.reserve is None:  # else its items must stay new to the method
             self.method.absorb(x)
+        self._set_levels(scores, maps)
+        return tested
+
+    def _calibrate_by_folds(
+        self, items: Items, rows: list[int], x: Tensor, folds: int, run: Run, test: bool
+    ) -> SelfTest | None:
+        """Scales and p-values from all normals x of the fit (`rows` of the items), each judged by a fit on the other
+        folds and with a scale from these. The self-test is of the last fold's fit."""
+        method = self._fitted()
+
+        def make() -> Method:
+            return self.method_class(self.modality.space, **self.given).to(self.device)
+
+        found = out_of_fold(make, x, folds, run, self.modality.batch_size)
+        scores: dict[str | None, list[np.ndarray]] = {}
+        maps: dict[str | None, list[np.ndarray]] = {}
+        for own, evidence in found.unseen(method):
+            chosen = [rows[number] for number in own.tolist()]
+            for member in (None, *self.members):
+                assembled = self.modality.assemble([method.judged(evidence, member).cpu()], items, chosen)
+                scores.setdefault(member, []).append(self._scored(assembled, items, chosen))
+                maps.setdefault(member, []).append(assembled)
+        method.see(found.evidence)
+        self._set_levels(scores, maps)
+        if not test:
+            return None
+        found.last.see(found.evidence)
+        return self_test(found.last, x[found.parts[-1]].to(self.device), seed=self.seed)
+
+    def _set_levels(self, scores: dict[str | None, list[np.ndarray]], maps: dict[str | None, list[np.ndarray]]) -> None:
+        """p-values and map levels from what normals that the fit did not see came to, by member."""
         self.calibrations = {
             m: Calibration(together, self.modality.calibration_block(together))
             for m, together in ((m, np.concatenate(s)) for m, s in scores.items())
         }
         self.levels = {m: np.maximum(self.modality.level(np.concatenate(parts)), 1e-6) for m, parts in maps.items()}
-        return tested
 
     # --- scores ----------------------------------------------------------------------------------------------------
     def decision_function(self, samples: Any, member: str | None = None) -> np.ndarray:

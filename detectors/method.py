@@ -97,6 +97,24 @@ class Method(Learned):
         """Learn, after `fit`, from a few known anomalies beside the normals. Raises AnomalyError unless overridden."""
         raise AnomalyError(f"{self.name} learns nothing from anomalies=; method='counterfactual_guidance' does.")
 
+    @classmethod
+    def folds(cls, modality: str, settings: Mapping[str, Any]) -> int:
+        """Parts that normals are split into, each judged by a fit on the others, so that all of them are fitted on and
+        calibrated with; such a method has `evidence`, `see` and `judged`. 0: a share of them is kept out instead."""
+        return 0
+
+    def evidence(self, x: Tensor) -> Tensor:
+        """What a method with folds makes of items before it is set against normals': (n, part, *position)."""
+        raise NotImplementedError(f"{type(self).__name__}.evidence")
+
+    def see(self, evidence: Tensor) -> None:
+        """Learn the scale of the maps from evidence of normals (n, part, *position), each by a fit without it."""
+        raise NotImplementedError(f"{type(self).__name__}.see")
+
+    def judged(self, evidence: Tensor, member: str | None = None) -> Tensor:
+        """The maps, or those of a member, that evidence comes to: (n, channel or 1, *position)."""
+        raise NotImplementedError(f"{type(self).__name__}.judged")
+
     def calibrate(self, x: Tensor) -> None:
         """See normal items that `fit` did not: learn the scale of the maps. Nothing to do by default."""
 

@@ -11,6 +11,8 @@ from torch import Tensor
 
 from detectors.method import Learned, Method, Space
 
+BELIEVED = 0.5  # share of a picture's own level that is taken off its cells
+
 
 def normal_scale(maps: Tensor, space: Space) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of normals' maps (n, channel, *position), shaped to broadcast over them.
@@ -50,6 +52,47 @@ class NormalScale(Learned):
     def share(self, maps: Tensor, deviations: float) -> Tensor:
         """Maps as a share of the level that lies `deviations` above the normals' mean."""
         return maps / (self.mean + deviations * self.std).clamp_min(1e-8)
+
+
+class PictureScale(Learned):
+    """Tells maps of pictures (n, 1, h, w) in terms of normals' maps: how high is a cell, given its place and how the
+    picture reads as a whole?
+
+    A dark or blurred picture lifts all of its cells. What normals' cells do with the level of their picture (its lower
+    quartile over cells, so that a defect of half the picture does not hide itself) is learned by regression at each
+    place; half of it is taken off, since a large defect lifts that level too. The level counts up to the 95 % quantile
+    of normals. Then mean and deviation by place, smoothed; one for all places where pictures are not aligned.
+    """
+
+    usual: Tensor  # () mean level of normals, and
+    cap: Tensor  # () how far one is believed
+    slope: Tensor  # (1, h, w) or (1, 1, 1)
+    scale: NormalScale
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = NormalScale()
+
+    def see(self, maps: Tensor, space: Space) -> None:
+        """Learn from maps of normals that the fit did not see."""
+        level = self._level(maps)
+        self.learn(usual=level.mean(), cap=level.quantile(0.95))
+        apart = (level - self.usual)[:, None, None, None]
+        slope = (maps * apart).sum(0) / apart.square().sum().clamp_min(1e-12)
+        slope = _smooth(slope[None])[0] if space.aligned else slope.mean((1, 2), keepdim=True)
+        self.learn(slope=BELIEVED * slope)
+        self.scale.see(self._levelled(maps), space)
+
+    def z(self, maps: Tensor) -> Tensor:
+        """Standard deviations above what is usual at a place of such a picture."""
+        return self.scale.z(self._levelled(maps))
+
+    def _level(self, maps: Tensor) -> Tensor:
+        return maps.flatten(1).quantile(0.25, 1)
+
+    def _levelled(self, maps: Tensor) -> Tensor:
+        above = torch.minimum(self._level(maps), self.cap) - self.usual
+        return maps - self.slope * above[:, None, None, None]
 
 
 class ZScored(Method):
