@@ -172,8 +172,9 @@ class Cases:
         first, last = store.times(incident=incident)
         facts = [("findings", f"{len(kept.findings):,}"), ("lowest p-value", format_number(members[0].p_value))]
         facts += [("from", when(first)), ("to", when(last))] if first != last else [("when", when(first))]
-        common = store.involved(incidents.kind_of_place(members[0].modality), limit=3, incident=incident)
-        facts += [("mainly", ", ".join(f"{name} ({count})" for name, count in common))] if common else []
+        shared = store.involved(incidents.kind_of_place(members[0].modality), limit=3, incident=incident)
+        common = ", ".join(f"{name} ({count})" for name, count in shared if count > 1)
+        facts += [("mainly", common)] if common else []
         cards = [self._member(finding) for finding in members]
         return view("case_head", kept, facts, cards, max(0, len(kept.findings) - MEMBERS), FORMATS)
 

@@ -163,25 +163,6 @@ def test_the_report_is_downloaded(page):
         assert "How it was measured" in file.read()
 
 
-def test_new_data_become_a_run(page, shop, tmp_path):
-    before = len(shop.store.runs())
-    page.get_by_role("tab", name="Data").click()
-    page.get_by_label("… or a file or folder on this machine").fill(shop.store.run("R3").source)
-    page.get_by_label("Model").fill("/models/table")
-    page.keyboard.press("Enter")
-    page.get_by_role("button", name="Detect").click()
-    page.wait_for_selector(".outcome [data-run]")
-    assert len(shop.store.runs()) == before + 1
-    page.locator(".outcome [data-run]").click()
-    page.wait_for_function("document.querySelector('#parts').innerText.includes('Features')")
-
-
-def test_what_goes_wrong_is_one_sentence(page):
-    page.get_by_role("tab", name="Data").click()
-    page.get_by_role("button", name="Detect").click()
-    page.wait_for_selector("text=There is no data yet")
-
-
 def test_readers_do_not_see_each_others_conversations(page, browser, address):
     ask(page, "What was flagged?")
     other = browser.new_context().new_page()
