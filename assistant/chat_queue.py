@@ -18,6 +18,7 @@ from assistant.words import run_title
 
 PAGE = 24  # cards of a page
 ALL = "all"  # the choice of all runs at once
+IGNORED = "ignored"  # the choice of findings that a rule covers; all others leave them out
 UNFILTERED = {"state": "", "search": "", "order": "p_value", "kind": "", "incident": ""}
 ORDERS = (
     ("p_value", "p-value"),
@@ -43,6 +44,8 @@ class Queue:
         runs = [{"id": r.id, "title": run_title(r), "found": f"{r.n_flagged:,} findings"} for r in self.store.runs()]
         counts = self.store.states(run)
         states = [("", "all"), *((state, f"{state} ({counts.get(state, 0):,})") for state in STATES)]
+        ignored = self.store.count_findings(run, ignored=True) if self.store.count_ignored(run) else 0
+        states += [(IGNORED, f"ignored by a rule ({ignored:,})")] if ignored else []
         kinds = [("", "all"), *((name, f"{name} ({count:,})") for name, count in self.store.kinds(run).items())]
         incidents = self.store.incident_titles(_INCIDENTS)
         named = [("", "any"), *((name, f"{name} · {title}") for name, title in incidents)] if incidents else []
@@ -67,9 +70,12 @@ class Queue:
         """The page that holds a finding, for the default order; 0 where others are chosen or it is filtered out."""
         if {**UNFILTERED, **filter_} != UNFILTERED:
             return 0
-        before = self.store.count_findings(run, max_p=np.nextafter(finding.p_value, 0.0))
+        before = self.store.count_findings(run, max_p=np.nextafter(finding.p_value, 0.0), ignored=False)
         return before // PAGE
 
     @staticmethod
     def _chosen(filter_: Mapping[str, str]) -> dict[str, Any]:
-        return {name: filter_.get(name) or None for name in ("state", "search", "kind", "incident")}
+        chosen: dict[str, Any] = {name: filter_.get(name) or None for name in ("state", "search", "kind", "incident")}
+        if chosen["state"] == IGNORED:
+            return {**chosen, "state": None, "ignored": True}
+        return {**chosen, "ignored": False}

@@ -84,3 +84,15 @@ def test_a_chart_has_a_point_with_its_interval_for_each_labelled_period():
     assert html.count("<circle") == html.count('class="sure"') == 2
     assert "6 of 8 labelled alarms confirmed, 75 % (41 to 93 %)" in html
     assert "No alarm has been raised yet." in str(precision_panel([]))
+
+
+def test_the_queue_leaves_ignored_findings_out_and_offers_them_by_name(shop):
+    from assistant.chat_queue import UNFILTERED, Queue
+
+    queue = Queue(shop.store, lambda finding: "")
+    assert sorted(queue.page("R3", UNFILTERED, 0, None)[1]) == ["F5", "F6"]
+    assert "ignored by a rule" not in queue.filters("R3", UNFILTERED)
+    shop.store.add_rule("refunds", "2099-01-01", part="fee")
+    assert queue.page("R3", UNFILTERED, 0, None)[1] == ["F5"]
+    assert queue.page("R3", {**UNFILTERED, "state": "ignored"}, 0, None)[1] == ["F6"]
+    assert "ignored by a rule (1)" in queue.filters("R3", UNFILTERED)
