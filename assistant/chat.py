@@ -23,6 +23,7 @@ from assistant.chat_page import Page
 from assistant.chat_session import own, resource
 from assistant.chat_teach import teach_tab, wire_teach
 from assistant.chat_view import view
+from assistant.chat_watch import news_place, wire_news
 from assistant.intake import UPLOAD_BYTES
 from assistant.llm import warm_up
 from assistant.pipeline import Workspace
@@ -59,6 +60,7 @@ def build(workspace: Workspace, llm: str = "narrator", local_paths: bool = True)
         kept = gr.BrowserState({}, storage_key=f"anomaly-{name}", secret=name)
         own("", "keys", value=view("keys"))
         own("", "top", value=view("top", "/".join(workspace.store.root.parts[-2:])))
+        news = news_place()
         with gr.Tabs(elem_id="page-tabs") as tabs:
             with gr.Tab("Findings", id="findings"):
                 parts = bench()
@@ -82,6 +84,7 @@ def build(workspace: Workspace, llm: str = "narrator", local_paths: bool = True)
         blocks.load(lambda: (runs_table(workspace), models_choice(workspace)), None, shown, **_QUIET)
         opened = [session, parts["filters"], parts["queue"], *(parts[key] for key in HAND)]
         ticking = [session, data["jobs"], *shown, data["timer"], *opened[1:]]
+        wire_news(page, blocks, news, session, opened[1:], _QUIET)
         data["timer"].tick(page.ticked, session, ticking, **_QUIET)
         opening.then(page.ticked, session, ticking, **_QUIET)  # jobs that were begun before the page was opened anew
         for table in (data["runs"], data["jobs"]):
@@ -175,7 +178,7 @@ def options() -> dict[str, Any]:
             font_mono=["ui-monospace", "DejaVu Sans Mono", "monospace"],
             radius_size="sm", spacing_size="sm", text_size="sm", primary_hue="blue", neutral_hue="slate",
         ),
-        "css": resource("page.css") + resource("centre.css") + resource("teach.css") + resource("data.css"),
+        "css": "".join(resource(f"{name}.css") for name in ("page", "centre", "teach", "data", "watch")),
         "footer_links": [],
         "allowed_paths": [],
         "max_file_size": UPLOAD_BYTES,
