@@ -95,6 +95,11 @@ def head(finding: Finding, run: Run) -> str:
     if finding.kind:
         sure = f"confidence {100 * (finding.kind_confidence or 0.0):.0f} %, from what was measured at the place"
         facts.insert(3, ("kind", finding.kind, sure))
+    if finding.fitted_p is not None:
+        before = "before the false alarms that people labelled counted as normal"
+        facts.insert(1, ("as fitted", format_number(finding.fitted_p), before))
+    if finding.ignored:
+        facts.append(("ignored by", finding.ignored, "see the Feedback tab"))
     if finding.incident:
         facts.append(("incident", finding.incident, ""))
     if finding.note:
