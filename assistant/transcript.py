@@ -22,8 +22,9 @@ def as_markdown(title: str, exchanges: Sequence[Exchange], evidence: Callable[[s
     """A whole conversation; `evidence` looks an id up and raises AnomalyError where it is not kept any more."""
     answers = [Answer.from_dict(exchange.answer) for exchange in exchanges]
     cited = sorted({name for answer in answers for name in _cited(answer)}, key=lambda name: int(name[1:]))
-    lines = [f"# {markdown(title)}", "", f"{len(exchanges)} question{'s' * (len(exchanges) != 1)}; every figure was computed by a detector, and "
-             "each mark such as [E7] leads to the evidence below that holds it.", ""]  # fmt: skip
+    many = f"{len(exchanges)} question{'s' * (len(exchanges) != 1)}"
+    lines = [f"# {markdown(title)}", "", f"{many}; every figure was computed by a detector, and each mark such as "
+             "[E7] leads to the evidence below that holds it.", ""]  # fmt: skip
     for exchange, answer in zip(exchanges, answers, strict=True):
         lines += [*_exchange(exchange, answer), ""]
     if cited:
