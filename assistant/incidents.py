@@ -39,7 +39,7 @@ def title(store: Store, findings: Sequence[str]) -> str:
     first = store.finding(findings[0])
     what = kind(first.modality).findings
     one = first.sample if len(findings) == 1 else f"{len(findings)} {what}"
-    where = store.involved(kind_of_place(first.modality), limit=1, ids=findings[:TITLED])
+    where = store.involved(kind_of_place(first.modality), first.run, limit=1, ids=findings[:TITLED])
     return f"{one}, mainly {where[0][0]}" if where else one
 
 

@@ -26,12 +26,12 @@ from assistant.records import Finding, Run, Sample
 from assistant.scoring import SCORERS, Batch, Job, Progress, silent
 from assistant.specimens import (
     ImageSpecimen,
-    MultimodalSpecimen,
     SeriesSpecimen,
     Specimen,
     TableSpecimen,
     VideoSpecimen,
 )
+from assistant.specimens_several import MultimodalSpecimen
 from assistant.store import Store
 from detectors.errors import AnomalyError
 

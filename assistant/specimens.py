@@ -15,10 +15,8 @@ from scipy import ndimage
 from assistant.clips import load_excerpt
 from assistant.drawn import box_in, filled_box, kept_rows
 from assistant.keeping import keep_json, load_stretch, plain, region_mask, write
-from assistant.parts import load_parts, names_of, numbers, picture_at
 from assistant.records import Finding
 from assistant.specimen import GUILTY, MOST_CHANNELS, MOST_NAMED, Judgement, Specimen
-from detectors.errors import AnomalyError
 
 
 class ImageSpecimen(Specimen):
@@ -211,101 +209,6 @@ class SeriesSpecimen(Specimen):
 
     def keep(self, normal: Any) -> None:
         expected = np.asarray(normal, np.float64)
-        path = self.finding.folder / "counterfactual.npz"
-        write(path, lambda file: np.savez_compressed(file, expected=expected))
-
-
-class MultimodalSpecimen(Specimen):
-    """An event of several parts with its surroundings. Its places are the parts; what can be repaired or left out is a
-    part, or a channel of one ("acc total"). A part that is left out is taken away, not replaced."""
-
-    kind = "part"
-
-    def __init__(self, finding: Finding, detector: Any) -> None:
-        super().__init__(finding, detector)
-        self.excerpt = load_parts(finding.folder)
-        self.labels = numbers(self.excerpt.parts, len(next(iter(self.excerpt.parts.values()))))[1]
-
-    @property
-    def parts(self) -> list[str]:
-        return [*self.excerpt.parts, *names_of(self.labels)]
-
-    @property
-    def rows(self) -> slice:
-        return self.excerpt.rows
-
-    def samples(self) -> Any:
-        return dict(self.excerpt.parts)
-
-    def judge(self, samples: Any, member: str | None = None) -> Judgement:
-        """p-values here depend on which parts there are, so that they are asked of the detector."""
-        found = self.detector.assess(samples, 1e-300, member=member)
-        scores, p_values = (np.asarray(v, float)[self.rows] for v in (found.scores, found.p_values))
-        seen = np.isfinite(scores)
-        if not seen.any():
-            raise AnomalyError(f"{self.finding.id} cannot be scored again: nothing of it is left to judge.")
-        return Judgement(float(scores[seen].max()), float(p_values[seen].min()))
-
-    def level(self) -> np.ndarray:
-        raise AnomalyError(
-            f"The explanation of {self.finding.id} has several parts of different kinds, which are not put to the test "
-            "together; ask what would be without one of them."
-        )
-
-    def mask(self, region: str | None = None, part: str | None = None) -> Any:
-        name = part or region
-        if name is None:
-            return self._whole([str(r["name"]) for r in self.finding.regions if r["share"] >= GUILTY])
-        place = self.place(name, self.parts, "part")
-        if place < len(self.excerpt.parts):
-            return self._whole([self.parts[place]])
-        owner, channel = self.labels[place - len(self.excerpt.parts)]
-        return {owner: self._channel(owner, channel)}
-
-    def _channel(self, part: str, channel: str) -> np.ndarray:
-        samples = self.excerpt.parts[part]
-        columns = [str(c) for c in samples.columns] if hasattr(samples, "columns") else []
-        mask = np.zeros((len(samples), len(columns) or int(np.prod(samples.shape[1:]))), bool)
-        mask[self.rows, columns.index(channel) if columns else int(channel.split()[-1]) - 1] = True
-        return mask
-
-    def _whole(self, names: Sequence[str]) -> dict[str, Any]:
-        """Masks of everything in these parts during the event."""
-        masks: dict[str, Any] = {}
-        for name in names:
-            samples = self.excerpt.parts[name]
-            if picture_at(samples, 0) is None and (hasattr(samples, "columns") or isinstance(samples, np.ndarray)):
-                width = len(samples.columns) if hasattr(samples, "columns") else int(np.prod(samples.shape[1:]))
-                masks[name] = np.zeros((len(samples), width), bool)
-                masks[name][self.rows] = True
-                continue
-            inside = range(self.rows.start, self.rows.stop)
-            masks[name] = [
-                np.ones(one.shape[:2], bool) if one is not None and step in inside else None
-                for step, one in enumerate(samples)
-            ]
-        return masks
-
-    def repairs(self) -> Iterator[Any]:
-        """The guiltiest channel, then the guiltiest part, then all that are guilty."""
-        names = self.parts
-        for told in self.finding.parts[:1]:
-            if str(told["name"]) in names:
-                yield self.mask(part=str(told["name"]))
-        if self.regions:
-            yield self._whole(self.regions[:1])
-        yield self.mask()
-
-    def left_out(self, part: str) -> Any:
-        name = self.proper(part=part)
-        if name not in self.excerpt.parts:
-            return self.repaired(self.mask(part=part))
-        if len(self.excerpt.parts) == 1:
-            raise AnomalyError(f"{self.finding.id} has no other part than {name!r}, so it cannot be left out.")
-        return {other: samples for other, samples in self.excerpt.parts.items() if other != name}
-
-    def keep(self, normal: Any) -> None:
-        expected = numbers(normal, len(next(iter(normal.values()))))[0]
         path = self.finding.folder / "counterfactual.npz"
         write(path, lambda file: np.savez_compressed(file, expected=expected))
 

@@ -131,3 +131,51 @@ def test_the_narrator_tells_all_of_it_and_loses_no_sentence(workspace: Workspace
         assert "[E" in answer.text, (question, answer.text)
         tools |= {step.tool for step in answer.steps}
     assert {"kind_of_finding", "what_differs", "test_explanation", "nearest_normals"} <= tools
+
+
+# --- several parts ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def press(tiny_multimodal: TinySet, tiny_images: TinySet, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    folder = tmp_path_factory.mktemp("press")
+    made = Workspace.open(Config(store=str(folder / "store"), pictures=0), create=True)
+    fit_model(tiny_multimodal.normal, folder / "parts", "multimodal", "smoothed_density")
+    run_detection(made, tiny_multimodal.test, folder / "parts", 0.01)
+    fit_model(tiny_images.normal, folder / "images", "image", settings={**QUICK, "size": 48})
+    run_detection(made, tiny_images.test, folder / "images", 0.05)
+    return made
+
+
+def torn(press: Workspace) -> str:
+    """The event in which one channel was torn from the other."""
+    return next(one.id for one in press.store.findings("R1") if one.index <= 55 and one.parts)
+
+
+def test_a_finding_of_several_parts_is_tested_on_its_guilty_channel(press: Workspace) -> None:
+    name = torn(press)
+    told = values(call(press, "test_explanation", finding=name), name)
+    assert told["named_repaired_p_value"] > press.store.finding(name).p_value
+    assert told["necessary"] is True
+    assert told["random_places"] > 0
+    assert told["random_returns"] == 0
+    assert told["named_size"] < 25
+
+
+def test_a_channel_of_a_part_and_the_pictures_of_a_part_can_be_repaired_by_name(press: Workspace) -> None:
+    name = torn(press)
+    channel = call(press, "what_if_repaired", finding=name, part="sensors current_a")
+    assert values(channel, name)["after_score"] < values(channel, name)["before_score"]
+    assert call(press, "what_if_repaired", finding=name, part="camera grey level").status == "ok"
+    with Assistant(press, thread="repair") as assistant:
+        answer = assistant.ask(f"what if I repair sensors current_a in {name}?")
+    assert "with sensors current_a made normal" in answer.text
+
+
+def test_an_incident_over_two_modalities_calls_each_place_by_its_own_name(press: Workspace) -> None:
+    both = [torn(press), worst(press, "R2")]
+    told = call(press, "summarise_incident", findings=both)
+    places = {fact.subject.partition("/")[2] for fact in told.facts if "/" in fact.subject}
+    assert any(place.startswith("channel sensors") for place in places)
+    assert any(place.startswith("position ") for place in places)
+    assert not any("channel region" in place for place in places)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Literal
 
 from assistant import incidents
 from assistant.evidence import Fact, ToolResult
 from assistant.modalities import kind
 from assistant.pipeline import Workspace
-from assistant.records import Incident
+from assistant.records import Finding, Incident
+from assistant.store import Store
 from assistant.tools import tool
 
 TOLD = 20  # findings of an incident told one by one
@@ -75,10 +78,8 @@ def _facts(workspace: Workspace, incident: Incident) -> list[Fact]:
         Fact(incident.id, "last_time", last),
         Fact(incident.id, "created", incident.created),
     ]
-    place = incidents.kind_of_place(ranked[0].modality)
-    word = place if place == "position" else kind(ranked[0].modality).part
-    for name, count in store.involved(place, limit=PLACES, incident=incident.id):
-        facts.append(Fact(f"{incident.id}/{word} {name}", "findings", count))
+    for name, count in _places(store, incident, ranked):
+        facts.append(Fact(f"{incident.id}/{name}", "findings", count))
     for number, group in enumerate(incidents.groups(store, incident), 1):
         subject = f"{incident.id}/group {number}"
         facts += [Fact(subject, "findings", len(group)), Fact(subject, "members", ", ".join(group[:TOLD]))]
@@ -86,3 +87,14 @@ def _facts(workspace: Workspace, incident: Incident) -> list[Fact]:
         facts += [Fact(member.id, "sample", member.sample), Fact(member.id, "p_value", member.p_value)]
         facts.append(Fact(member.id, "state", member.state))
     return facts
+
+
+def _places(store: Store, incident: Incident, ranked: Sequence[Finding]) -> list[tuple[str, int]]:
+    """("channel cpu", how many) over the runs of an incident, each run's places called as its modality calls them."""
+    counts: Counter[str] = Counter()
+    for run, modality in {finding.run: finding.modality for finding in ranked}.items():
+        place = incidents.kind_of_place(modality)
+        word = place if place == "position" else kind(modality).part
+        for name, count in store.involved(place, run, limit=PLACES, incident=incident.id):
+            counts[f"{word} {name}"] += count
+    return counts.most_common(PLACES)

@@ -88,6 +88,7 @@ def _common(desk: Desk, evidence: object) -> None:
     """Channels or features that several of them share."""
     for fact in evidence.facts:  # type: ignore[attr-defined]
         kind, _, name = fact.subject.partition("/")[2].partition(" ")
-        if kind in ("channel", "feature") and fact.field in ("findings", "count"):
+        several = isinstance(fact.value, int) and fact.value > 1
+        if kind in ("channel", "feature") and fact.field in ("findings", "count") and several:
             desk.say("incident_common", evidence, part=name, count=fact)  # type: ignore[arg-type]
             return
