@@ -2,6 +2,8 @@
 
 import torch
 
+from detectors.hybrid.default import trust
+from detectors.method import Method, Space
 from detectors.scaling import harmonic_rows, row_scale
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -36,3 +38,22 @@ def test_a_members_weight_is_the_weight_of_its_voice():
     alone = combined(*maps, weights=(1.0, 1e-9, 1e-9)).sum(1)
     z = (torch.asinh((maps[0].sum(1) - SCALES[0][0]) / SCALES[0][1]) - SCALES[0][2]) / SCALES[0][3]
     assert torch.allclose(alone, -torch.special.log_ndtr(-z), atol=1e-3)
+
+
+class Distance(Method):
+    """How far the first `looked_at` columns are from their mean."""
+
+    looked_at = 4
+
+    def maps(self, x):
+        seen = torch.zeros_like(x)
+        seen[:, : self.looked_at] = x[:, : self.looked_at]
+        return seen**2
+
+
+def test_a_member_that_sees_planted_anomalies_is_trusted_more_than_one_that_sees_a_part_of_them():
+    x = torch.randn(300, 4, generator=torch.Generator().manual_seed(1))
+    whole, part, blind = (Distance(Space("table", (4,))) for _ in range(3))
+    part.looked_at, blind.looked_at = 1, 0
+    assert trust(whole, x) > 1.5 * trust(part, x) > 1.5 * trust(blind, x)
+    assert trust(blind, x) == 1.0
