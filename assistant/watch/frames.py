@@ -195,7 +195,14 @@ class FramesFeed:
         if not new and not (final and self.judge.modality == "video" and self._unsettled()):
             return None
         cursor = {**self.judge.ledger.cursor, "frame": self.number + len(new)}
-        step = self._pictures(new, cursor) if self.judge.modality == "image" else self._clip(new, cursor, final)
+        try:
+            step = self._pictures(new, cursor) if self.judge.modality == "image" else self._clip(new, cursor, final)
+        except AnomalyError as error:
+            if self.judge.ledger.run is None:
+                raise
+            name = f"frames {self.number} to {self.number + len(new) - 1}"
+            self.kept, self.judge.run = [], None  # what follows may be of another size: a new run
+            step = Step(cursor=cursor, dealt=[Dealt(name, "", str(error))])
         self.number += len(new)
         return step
 

@@ -157,6 +157,14 @@ class Judge:
             frame.index = pd.RangeIndex(first, first + len(frame))
         return self.stream(replace(data, samples=frame), first, edge, cursor, final)
 
+    def rest(self) -> Step | None:
+        """Of a series to which nothing was added for a while: what was held back; None: nothing is."""
+        cursor = self.ledger.cursor
+        if self.modality != "series" or self.run is None or self.edge(cursor).settled >= self.run.n_samples:
+            return None
+        data = pipeline.read(self._known(), "series")
+        return self.stamps(replace(data, samples=data.samples.iloc[:0]), cursor, final=True)
+
     def stream(self, data: Any, first: int, edge: Edge, cursor: dict[str, Any], final: bool = False) -> Step:
         """Stamps or frames: `data` holds those of the run from number `first` on, judged before or not.
 
@@ -299,10 +307,6 @@ class Judge:
             return None
         path = self.workspace.store.run_folder(self.run.id) / "series.parquet"
         return keeping.load_frame(path).iloc[: self.run.n_samples]
-
-    def waiting(self) -> Any:
-        """The stamps that the run holds; there is a run."""
-        return self._known()
 
     def keep(self, step: Step) -> list[str]:
         """Hand a step to the ledger and go on from it; the new findings' ids.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -207,16 +207,6 @@ def _place(home: Path, step: Step, findings: list[str]) -> None:
         shutil.rmtree(home / name, ignore_errors=True)
         folder.replace(home / name)
     step.files(home)
-
-
-def watched(store: Store) -> list[Mapping[str, Any]]:
-    """All watches of a store: source, model, run, when they last kept something."""
-    with store.database.read() as session:
-        return [
-            {"source": row.source, "model": row.model, "run": f"R{row.run_id}" if row.run_id else None,
-             "updated": row.updated}
-            for row in session.scalars(select(WatchRow).order_by(WatchRow.id))
-        ]  # fmt: skip
 
 
 def findings_after(store: Store, number: int) -> int:

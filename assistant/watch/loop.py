@@ -184,7 +184,7 @@ def _place(source: str, options: Options) -> str:
 
 def _feed(place: str, judge: Judge, options: Options) -> Any:
     if options.listen:
-        return PushFeed(judge, *options.listen)
+        return PushFeed(judge, *options.listen, options.idle)
     if place.startswith(CAMERA):
         return FramesFeed(judge, CameraFrames(place, options.fps), False, options.idle)
     path = Path(place)

@@ -18,6 +18,7 @@ import queue
 import re
 import tempfile
 import threading
+import time
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -55,15 +56,17 @@ class Request:
 
 
 class PushFeed:
-    """Steps from requests, in their order of arrival."""
+    """Steps from requests, in their order of arrival. Events at the end of a series are told once rows follow, or none
+    has come for `idle` seconds."""
 
     ended = busy = False
 
-    def __init__(self, judge: Judge, host: str, port: int) -> None:
+    def __init__(self, judge: Judge, host: str, port: int, idle: float) -> None:
         """Raises AnomalyError where the port is taken, or a token is needed and not there."""
         self.judge, self.remarks = judge, []  # type: ignore[var-annotated]
         self.queue: queue.Queue[Request] = queue.Queue(WAITING)
         self.current: Request | None = None
+        self.idle, self.latest = idle, time.monotonic()
         token = os.environ.get(TOKEN, "")
         if not token and not _loopback(host):
             raise AnomalyError(f"Listening at {host} lets others in: set {TOKEN} to a token that senders must give.")
@@ -81,7 +84,8 @@ class PushFeed:
         try:
             self.current = self.queue.get_nowait()
         except queue.Empty:
-            return None
+            return self.judge.rest() if time.monotonic() - self.latest >= self.idle else None
+        self.latest = time.monotonic()
         key = f"request:{self.current.key}" if self.current.key else ""
         known = self.judge.ledger.reply(key) if key else None
         if known is not None:

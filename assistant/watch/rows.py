@@ -239,7 +239,7 @@ class RowsFeed:
         """
         lot = self.file.look()
         if lot is None:
-            return self._rest()
+            return self.judge.rest() if time.time() - self.file.idle_since() >= self.idle else None
         dealt = [Dealt(f"{name} (byte {lot.cursor.get('offset')})", "", reason) for name, reason in lot.skipped]
         if lot.data is None:
             return Step(cursor={**self.judge.ledger.cursor, "file": lot.cursor}, dealt=dealt)
@@ -258,16 +258,6 @@ class RowsFeed:
         if self.judge.modality == "table":
             return self.judge.grow(data, cursor)
         return self.judge.stamps(data, cursor)
-
-    def _rest(self) -> Step | None:
-        """Of a series that has come to rest: what was held back."""
-        run, cursor = self.judge.run, self.judge.ledger.cursor
-        if self.judge.modality != "series" or run is None or time.time() - self.file.idle_since() < self.idle:
-            return None
-        if cursor.get("edge", {}).get("settled", 0) >= run.n_samples:
-            return None
-        data = pipeline.read(self.judge.waiting(), "series")
-        return self.judge.stamps(replace(data, samples=data.samples.iloc[:0]), cursor, final=True)
 
     def wait(self, waiter: Waiter) -> None:
         """Until the file has changed, or a while."""
