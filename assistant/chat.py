@@ -83,7 +83,7 @@ def build(workspace: Workspace, llm: str = "narrator", local_paths: bool = True)
         shown = [data["runs"], data["model"]]
         blocks.load(lambda: (runs_table(workspace), models_choice(workspace)), None, shown, **_QUIET)
         opened = [session, parts["filters"], parts["queue"], *(parts[key] for key in HAND)]
-        ticking = [session, data["jobs"], *shown, data["timer"], *opened[1:]]
+        ticking = [session, data["jobs"], *shown, data["timer"], *opened[1:], parts["suggestions"]]
         wire_news(page, blocks, news, session, opened[1:], _QUIET)
         data["timer"].tick(page.ticked, session, ticking, **_QUIET)
         opening.then(page.ticked, session, ticking, **_QUIET)  # jobs that were begun before the page was opened anew

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -213,9 +214,11 @@ class DataIn:
         jobs = self.jobs.of(session.reader)
         fresh = [job for job in jobs if job.ended and session.watched.get(job.id, "") not in ("", job.status)]
         session.watched = {job.id: job.status for job in jobs}
-        for job in fresh:
-            if job.status == "done":
-                gr.Info(view("done", job_card(job)), title=job.title, duration=8)
+        for job in fresh:  # a new run is told of by the badge of new findings
+            if job.status == "failed":
+                gr.Warning(escape(job.error), title=escape(job.title), duration=12)
+            elif job.status == "done" and not isinstance(job.result, Run):
+                gr.Info(escape(job_card(job)["said"]), title=escape(job.title), duration=8)
         latest = next((run.id for run in self.workspace.store.runs()[:1]), "")
         changed = bool(fresh) or latest != session.latest
         session.latest = latest

@@ -92,12 +92,13 @@ class Page(Centre, Talk, DataIn, Cases):
         before = session.latest if session else ""
         told_of = super().ticked(session)
         if session is None or session.latest == before:
-            return (*told_of, *[gr.skip()] * 6)
+            return (*told_of, *[gr.skip()] * 7)
         if session.run is None:  # the first run of all opens by itself
             session.run = session.latest
             self._first(session)
-            return (*told_of, self._filters(session), self._queue(session)[0], *self._hand(session))
-        return (*told_of, self._filters(session), *[gr.skip()] * 5)
+            opened = self._filters(session), self._queue(session)[0], *self._hand(session)
+            return (*told_of, *opened, self.suggest(session))
+        return (*told_of, self._filters(session), *[gr.skip()] * 6)
 
     @told
     def requeued(self, session: Session) -> tuple[str, str]:

@@ -136,7 +136,8 @@ def test_an_empty_store_offers_the_built_in_case_and_opens_it(tmp_path, monkeypa
         time.sleep(0.01)
     told = page.ticked(session)
     assert (session.run, session.focus) == ("R1", "F1")
-    assert "F1" in told[-4]
+    assert "F1" in told[-5]
+    assert "Three things to try" in told[-1]
 
 
 def test_a_new_talk_offers_three_things_to_try(page, session):
