@@ -44,7 +44,7 @@ def standing_level(maps: np.ndarray, pieces: Sequence[tuple[int, int]], horizon:
         thin = pd.DataFrame(maps[start:end:EVERY])
         before, after = (_median(side, width) for side in (thin, thin[::-1]))
         after = after[::-1]
-        stands = np.minimum(before.fillna(after), after.fillna(before)).to_numpy()
+        stands = np.asarray(np.minimum(before.fillna(after), after.fillna(before)))
         level[start:end] = np.repeat(np.maximum(np.nan_to_num(stands), 0.0), EVERY, axis=0)[: end - start]
     return level
 
