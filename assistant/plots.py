@@ -17,7 +17,7 @@ import numpy as np
 # Okabe and Ito's colours: told apart with every kind of colour vision, and readable on light and dark ground.
 OBSERVED, EXPECTED, FLAGGED, SCORE = "#2f7fc1", "#e08a1e", "#d1495b", "#7a7f87"
 CHANNELS = 4  # drawn of an event
-BAND = "rgba(0,158,115,0.20)"
+BAND = "rgba(0,158,115,0.26)"
 _POINTS = 4000  # per channel; longer stretches are thinned by the extremes of each bin
 
 

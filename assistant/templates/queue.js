@@ -41,24 +41,19 @@ function turn(page, side) {
   trigger("click", { page });
 }
 
-// The queue is drawn anew after a label or a filter: it stays where the reader had scrolled it, and so does the focus.
-let scrolled = 0, page = "", focused = "";
-element.addEventListener("scroll", (event) => { if (event.target.classList?.contains("cards")) scrolled = event.target.scrollTop; }, true);
-element.addEventListener("focusin", (event) => { focused = event.target.closest("[data-finding]")?.dataset.finding ?? ""; });
-element.addEventListener("focusout", (event) => { if (event.relatedTarget) focused = ""; });
+// The server's markup is merged into what is there, so scroll and focus stay; another page begins at its top.
+let page = "0";
 new MutationObserver(() => {
   const queue = element.querySelector(".queue");
-  if (queue && !queue.dataset.seen) {
-    queue.dataset.seen = "yes";
-    if (queue.dataset.at === page) queue.querySelector(".cards").scrollTop = scrolled;
+  if (queue && queue.dataset.at !== page) {
     page = queue.dataset.at;
-    if (focused && document.activeElement === document.body) element.querySelector(`.card[data-finding="${focused}"]`)?.focus({ preventScroll: true });
+    queue.querySelector(".cards").scrollTop = 0;
   }
   if (!edge || !cards().length) return;
   const next = edge > 0 ? cards()[0] : cards().at(-1);
   edge = 0;
   show(next);
-}).observe(element, { childList: true, subtree: true });
+}).observe(element, { childList: true, subtree: true, attributes: true, attributeFilter: ["data-at", "data-finding"] });
 
 function show(card) {
   pick(card);

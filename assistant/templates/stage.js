@@ -194,7 +194,7 @@ document.addEventListener("keydown", (event) => {
   else if (event.key === "-") ways.out();
   else if (event.key === "0") whole();
 });
-document.addEventListener("finding-opened", () => { $("#plot")?.classList.add("old"); whole(); box = rows = null; clearInterval(playing); playing = 0; });
+document.addEventListener("finding-opened", () => { $("#plot")?.classList.add("old"); whole(); setDrawing(false); rows = null; clearInterval(playing); playing = 0; });
 
 // --- a clip: frames with the score under them -----------------------------------------------------------------------------
 let playing = 0;
@@ -238,8 +238,22 @@ function play(player) {
     frame(player, at >= last ? first : at + 1);
   }, 120);
 }
+
+// The server's markup is merged into what is there: what a reader has moved stays moved, unless the finding is another.
+let inHand = "";
+const shownBy = new WeakMap(); // player -> the finding that it shows
 new MutationObserver(() => {
-  if (!stage()) box = null;
-  apply();
-  element.querySelectorAll(".player").forEach((player) => { if (!player.querySelector(".now").textContent) frame(player); });
-}).observe(element, { childList: true, subtree: true });
+  const now = stage(), name = `${now?.dataset.finding} ${now?.querySelector(".corner.right")?.textContent}`;
+  if (now && name !== inHand) {
+    inHand = name;
+    const cut = now.querySelector(".cut-slider");
+    if (cut) cut.value = cut.defaultValue;
+    apply();
+  }
+  now?.classList.toggle("no-marks", !now.querySelector(".marks-toggle").checked);
+  element.querySelectorAll(".player").forEach((player) => {
+    if (shownBy.get(player) === player.dataset.finding && player.querySelector(".now").textContent) return;
+    shownBy.set(player, player.dataset.finding);
+    frame(player, Number(player.dataset.peak));
+  });
+}).observe(element, { childList: true, subtree: true, attributes: true, attributeFilter: ["data-finding", "src"] });
