@@ -181,9 +181,11 @@ def test_a_proposed_group_is_accepted_and_dissolved_by_keyboard(page):
     page.select_option('select[name="run"]', "R1")
     tab(page, "Incidents")
     page.locator("[data-accept]").first.focus()
+    before = page.locator("[data-incident]").count()
     page.keyboard.press("Enter")
-    page.wait_for_selector(".member")
+    page.wait_for_function("n => document.querySelectorAll('[data-incident]').length === n", arg=before + 1)
+    made = page.locator('.case[aria-current="true"]').get_attribute("data-incident")
     for _ in range(2):
         page.locator("[data-dissolve]").focus()
         page.keyboard.press("Enter")
-    page.wait_for_selector(".member", state="detached")
+    page.wait_for_selector(f'[data-incident="{made}"]', state="detached")
