@@ -15,6 +15,7 @@ from assistant.llm.dialogue import Memory, Turn, channel_names
 from assistant.llm.naming import match_name, position_in
 from assistant.llm.places import drawn
 from assistant.llm.pointing import region_meant
+from assistant.llm.teaching import lesson
 from assistant.llm.understand import Reading, connectives, fold, intents, understand
 
 # No intent is near enough below these scores: as a rule, where all words are known, and where they are of another
@@ -49,6 +50,9 @@ _WANTS = re.compile(
 )
 _SUPPOSING = ("repaired", "without", "method")
 _THEN = re.compile(r"\b(?:then|after (?:that|this|it)|afterwards)\b")
+_OF_THESE = re.compile(
+    r"\b(?:any|some|which|all|how many) of (?:these|those|them|the (?:findings|events|rows|alarms))\b"
+)
 _ONE_OF_A_DAY = re.compile(r"\bxtime (?:one|event|thing|alarm|incident|episode|blip)\b")
 _LABELLING = frozenset(["false_alarm", "confirm", "label", "normal"])
 PLAINLY = 0.5  # how near an order to change the store must come where none of its words stands there
@@ -68,6 +72,7 @@ class Ask:
     reading: Reading
     shortened: bool = False  # taken over from the question before ("and F4?")
     between: tuple[str, ...] = ()  # the two readings that are as likely as each other, where it is unclear
+    before: str = ""  # the intent of the question before, where this one may agree to what that one showed
 
 
 def remembered(turns: Sequence[Turn]) -> list[Memory]:
@@ -105,6 +110,9 @@ def interpret(
     """The intent of one question after the one before it; `answers`: that one was answered by "which one?"."""
     if drawn(reading.text):
         return Ask("place", reading)
+    before = previous.intent if previous else ""
+    if taught := lesson(reading.text, before):
+        return Ask(taught.intent, reading, before=before)
     if previous and previous.between and (chosen := _chosen(reading, previous)):
         return chosen
     reading = weigh(_places_again(reading, previous, memory), memory, previous, focus)
@@ -126,7 +134,7 @@ def interpret(
 # where a finding is spoken of asks about that finding; after a value was told, one asks for the normal one, and so on.
 _OF_A_PART = {"blame": 0.15, "expected": 0.1, "repaired": 0.1, "without": 0.1, "overview": -0.3, "worst": -0.2,
               "blame_run": -0.1, "check": -0.2, "offtopic": -0.2}  # fmt: skip
-_OF_A_FINDING = {"overview": -0.1, "worst": -0.05, "blame_run": -0.05, "check": -0.15, "offtopic": -0.1}
+_OF_A_FINDING = {"help": -0.3, "overview": -0.1, "worst": -0.05, "blame_run": -0.05, "check": -0.15, "offtopic": -0.1}
 _OF_NOTHING = {"overview": 0.05, "list": 0.05, "worst": 0.05}
 _FOLLOWS = {
     "blame": ("expected", "repaired", "without", "sure"),
@@ -280,6 +288,8 @@ def _by_names(reading: Reading, intent: str, memory: Memory, focus: str | None) 
     pointed_at = bool(things or focus or (memory.topics and memory.topics[-1].startswith("F")))
     if intent in ("guide_p", "guide_score") and pointed_at and _ITS_VALUE.search(reading.plain):
         return "sure"
+    if "xchannel" in reading.words and not things and _OF_THESE.search(reading.plain) and intent in ("blame", "why"):
+        return "list"
     if intent in ("overview", "list") and reading.mentions.day and _ONE_OF_A_DAY.search(" ".join(reading.words)):
         return "why"
     if len(samples) > 1 and intent in ("overview", "list", "worst", "sure", "why") and reading.words[:1] != ("why",):

@@ -165,10 +165,14 @@ def _ordinal_of(kind: str, word: str) -> Callable[[re.Match[str], Mentions], str
     return take
 
 
+_MINUTES = {"half past": 30, "quarter past": 15, "quarter to": -15, "fifteen": 15, "twenty": 20, "thirty": 30,
+            "forty five": 45}  # fmt: skip
+
+
 def _clock(match: re.Match[str], seen: Mentions) -> str:
     """ "half past nine", "quarter to ten", "9 o'clock", "at 9 pm" as a time of day."""
     hour = HOURS.get(match["hour"]) or int(match["hour"])
-    minutes = {"half past": 30, "quarter past": 15, "quarter to": -15}.get(match["before"] or "", 0)
+    minutes = _MINUTES.get((match["before"] or "").replace("-", " "), 0)
     total = 60 * hour + minutes
     half = "pm" if re.search(r"afternoon|evening", match["half"] or "") else (match["half"] or "").replace(" ", "")
     seen.times.append(f"{total // 60 % 24}:{total % 60:02d}{half if half in ('am', 'pm') else ''}")
@@ -205,6 +209,7 @@ _RULES: list[tuple[re.Pattern[str], Callable[[re.Match[str], Mentions], str]]] =
      _keep("times", "xtime", lambda match: match[0])),
     (re.compile(rf"\b(?P<noun>{_MACHINE}) (?:no\.? ?|number |#)?\d{{1,4}}\b(?![:.]\d)"),
      lambda match, seen: match["noun"]),
+    (re.compile(rf"\b(?P<hour>{_HOUR}) (?P<before>fifteen|twenty|thirty|forty[ -]five)\b(?P<half>)"), _clock),
     (re.compile(rf"(?P<before>)\b(?P<hour>{_HOUR}) (?:o'?clock )?(?P<half>in the (?:{_HALVES})|at night)\b"), _clock),
     (re.compile(rf"\b(?:the |that ){_DAY_OF}(?:'s|s)? (?P<thing>one|event|thing|alarm|incident|episode|blip)\b"),
      _one_of_a_day),

@@ -18,6 +18,8 @@ _SIDES = {"upper": "upper", "top": "upper", "lower": "lower", "bottom": "lower",
 _RANK = re.compile(  # "the top three" ranks, it does not place
     r"\b(?:top|bottom) (?=\d|(?:two|three|four|five|six|seven|eight|nine|ten|xcount|few|one|ones|hits?|findings?|"
     r"anomal\w+|offenders?|suspects?|picks?|cases?|alarms?|events?|priorit\w+|of the (?:list|heap|pile))\b)"
+    r"|\b(?:worst|strangest|oddest|gravest|biggest|lowest|highest|newest|oldest|latest) (?:ones? )?"
+    r"(?:at|on) (?:the )?top\b"
 )
 
 
