@@ -24,6 +24,7 @@ from assistant.llm.narrator import Narrator
 from assistant.llm.phrases import Pen, phrases, rounded, show_fact, span
 from assistant.llm.skills import skills
 from assistant.llm.spelling import Speller, distance
+from assistant.llm.teaching import INTENTS as LESSONS
 from assistant.llm.understand import fold, understand
 
 EVALS = Path(__file__).parent / "evals"
@@ -137,7 +138,7 @@ def test_examples_find_their_intent_from_the_others() -> None:
 
 
 def test_every_intent_has_a_script_and_examples() -> None:
-    assert set(reading.intents()) | {"unclear"} == set(skills())
+    assert set(reading.intents()) | {"unclear", *LESSONS} == set(skills())
 
 
 @pytest.mark.parametrize(
@@ -156,6 +157,7 @@ def test_the_language_of_a_question_is_told(question: str, language: str) -> Non
 
 
 FOLLOWUPS = {
+    "What would my labels change?": "recalibrate",
     "Why is F3 anomalous?": "why",
     "Show me the five strangest findings": "list",
     "Summarise this run as an incident": "incident",
