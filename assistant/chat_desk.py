@@ -98,13 +98,13 @@ class Desk:
         """The picture of an image finding; for the others what their normal version scores."""
         if not kind(finding.modality).pictured:
             text, evidence = verdict(finding, explained)
-            named = "Nearest normal version: " if evidence else ""
+            named = "Nearest normal version: " if " → " in text else ""
             said = chat_view.view("verdict", named + text if text else waiting, evidence)
             brush = chat_view.view("brush") if finding.modality == "series" else ""
             return said + self._player(finding) + brush
         expected = finding.folder / "counterfactual.png"
         text, evidence = verdict(finding, explained)
-        after = After(expected if expected.is_file() else None, "normal version", text, evidence, waiting)
+        after = After(expected if expected.is_file() else None, "normal version", text, evidence, text or waiting)
         return self._panes(finding, after) + self._player(finding)
 
     def tried(self, finding: Finding, repaired: Evidence) -> str:
@@ -236,8 +236,8 @@ def verdict(finding: Finding, explained: Evidence | None, of: str = "counterfact
         return (explained.note if explained else ""), ""
     facts = {fact.field: fact.value for fact in explained.facts if fact.subject == finding.id}
     after = facts.get(f"{of}_p_value")
-    if not isinstance(after, float):
-        return "", explained.id
+    if not isinstance(after, float):  # what normal would look like could not be worked out; the note says why
+        return explained.note or "There is no normal version.", explained.id
     back = "returns to normal" if facts.get("returns_to_normal") else "does not return to normal"
     return f"p {format_number(finding.p_value)} → {format_number(after)}: {back}", explained.id
 

@@ -46,6 +46,18 @@ def test_arrows_go_through_the_queue_only_inside_it(page):  # noqa: F811
     assert current(page) == second
 
 
+def test_beyond_the_last_card_comes_the_first_of_the_next_page(page, monkeypatch):  # noqa: F811
+    monkeypatch.setattr("assistant.chat_queue.PAGE", 1)
+    page.reload()
+    page.wait_for_selector(".head .id")
+    first = current(page)
+    page.keyboard.press("j")
+    page.wait_for_function("was => document.querySelector('.head .id').textContent !== was", arg=first)
+    assert current(page) != first
+    page.keyboard.press("k")
+    shows(page, first)
+
+
 def test_all_runs_are_one_queue(page):  # noqa: F811
     page.select_option('select[name="run"]', "all")
     page.wait_for_function("document.querySelectorAll('.card .of').length > 3")

@@ -678,3 +678,17 @@ def test_the_plot_of_an_overtaken_pick_is_not_drawn(page):
     page.picked(session, event(finding=second, pick=2.0))
     assert page.drawn(session, event(finding=first, pick=1.0)) == gr.skip()
     assert page.drawn(session, event(finding=second, pick=2.0)).visible is True
+
+
+def test_why_there_is_no_normal_version_is_said_instead_of_waiting(page, monkeypatch):
+    def gone(*arguments):
+        raise AnomalyError("The model of this run is gone.")
+
+    finding = page.workspace.store.findings("R3")[1]
+    session = opened(page, finding=finding.id)
+    assert "Working out" in page._hand(session)[1]
+    monkeypatch.setattr(page.workspace, "specimen", gone)
+    page.normal_version(session)
+    stage = page._hand(session)[1]
+    assert "The model of this run is gone" in stage
+    assert "Working out" not in stage

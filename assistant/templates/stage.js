@@ -151,6 +151,13 @@ setInterval(() => { // a plot is made anew for each finding; there is no event f
   $("#plot").classList.remove("old");
   plot.on("plotly_selected", (event) => brushed(plot, event));
   plot.on("plotly_deselect", () => brushed(plot, null));
+  const player = element.querySelector(".player");
+  if (!player) return;
+  frame(player);
+  plot.on("plotly_click", (event) => {
+    const point = event.points.find((one) => one.data.name === "score") ?? event.points[0];
+    frame(player, Number(player.dataset.first) + point.pointIndex);
+  });
 }, 400);
 
 // --- what to do with a place -------------------------------------------------------------------------------------------
@@ -216,7 +223,17 @@ function frame(player, wanted) {
   const shown = nearest && Number(nearest.dataset.frame) !== at ? `, picture of ${player.dataset.unit} ${nearest.dataset.frame}` : "";
   const flagged = p[i] !== null && p[i] <= Number(player.dataset.alpha) ? " · flagged" : "";
   const when = times[i] ? ` · ${times[i]}` : "";
+  follow(at);
   player.querySelector(".now").textContent = `${player.dataset.unit} ${at}${when} · score ${short(scores[i])} · p ${short(p[i])}${flagged}${shown}`;
+}
+function follow(at) { // the same step in the plot below, where there is one
+  const plot = $("#plot .js-plotly-plot"), score = plot?.calcdata?.find((points) => points[0]?.trace?.name === "score");
+  let needle = $("#plot .needle");
+  const point = score?.find((one) => Number(score[0].trace.customdata[one.i]) === at);
+  if (!point) { needle?.remove(); return; }
+  if (!needle) { needle = document.createElement("i"); needle.className = "needle"; needle.ariaHidden = "true"; plot.append(needle); }
+  const { xaxis, _size } = plot._fullLayout;
+  needle.style.cssText = `left: ${xaxis._offset + xaxis.c2p(point.x)}px; top: ${_size.t}px; bottom: ${_size.b}px`;
 }
 function go(player, way) {
   const [first, last] = ends(player), at = Number(player.querySelector(".seek").value);
