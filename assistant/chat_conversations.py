@@ -18,7 +18,7 @@ import gradio as gr
 from assistant import chat_talk, chat_view
 from assistant.agent import Assistant
 from assistant.chat_figures import Figures
-from assistant.chat_session import Session, new_id, said, told
+from assistant.chat_session import Session, new_id, told
 from assistant.conversations import Conversation, Conversations
 from assistant.evidence import Answer, Evidence
 from assistant.pipeline import Workspace
@@ -192,6 +192,3 @@ class Talk:
 def busy(asking: bool) -> Any:
     """The question box: empty with a stop button while an answer is under way, else with a send button."""
     return gr.Textbox("", submit_btn=False, stop_btn=True) if asking else gr.Textbox(submit_btn=True, stop_btn=False)
-
-
-__all__ = ["Talk", "busy", "said"]

@@ -28,6 +28,7 @@ from detectors.errors import AnomalyError
 
 MEMBERS = 60  # findings of an incident that are shown; the rest is counted
 PROPOSED = 8  # groups of a run that are offered
+GROUPED = 600  # findings of a run that groups are looked for in: a second, whatever the run
 LISTED = 100  # incidents in the list
 FORMATS = ("html", "pdf", "md", "json")
 
@@ -117,7 +118,7 @@ class Cases:
         incident = self._incident(session).id
         with self._acting(session):
             who = self.workspace.store.who()
-        summaries.edit(self.workspace.store, incident, str(event._data.get("text") or ""), who)
+            summaries.edit(self.workspace.store, incident, str(event._data.get("text") or ""), who)
         return self._text(incident)
 
     # --- handing out ----------------------------------------------------------------------------------------------
@@ -160,8 +161,9 @@ class Cases:
         if not session.run or session.run == "all":
             return []
         store, found = self.workspace.store, []
-        for group in incidents.together(store, session.run):
-            members = [name for name in group.members if store.finding(name).incident is None]
+        taken = set(store.finding_ids(session.run, state="in incident"))
+        for group in incidents.together(store, session.run, GROUPED):
+            members = [name for name in group.members if name not in taken]
             if len(members) > 1:
                 found.append({"members": members, "place": group.place, "kind": group.kind, "count": len(members)})
         return found[:PROPOSED]
