@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING
 
+from assistant.audit import INCIDENT_EDITED
 from assistant.evidence import Answer, Evidence
 from assistant.keeping import keep_json, load_json
 from assistant.store import Store
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from assistant.pipeline import Workspace
 
 PERSON, ASSISTANT = "person", "assistant"
+LOGGED = 400  # characters of a summary in the audit log
 LONGEST = 20_000  # characters
 UNVERIFIED = "(unverified)"
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:[.,:]\d+)*(?:e[-+]?\d+)?(?:\s?%)?(?![\w])", re.I)
@@ -90,7 +92,10 @@ def edit(store: Store, incident: str, text: str, who: str) -> Summary:
         return known
     named = re.findall(r"E\d+", " ".join(re.findall(r"\[[^\]]*\]", text)))
     evidence = tuple(dict.fromkeys([*known.evidence, *named]))
-    return keep(store, incident, Summary(text, evidence, PERSON, who, _now()))
+    kept = keep(store, incident, Summary(text, evidence, PERSON, who, _now()))
+    told = ({"summary": known.text[:LOGGED]}, {"summary": text[:LOGGED]})
+    store.note_change(INCIDENT_EDITED, incident, before=told[0], after=told[1], who=who)
+    return kept
 
 
 def write(workspace: Workspace, incident: str, llm: str, thread: str) -> Iterator[Event | Summary]:

@@ -48,6 +48,8 @@ def test_a_persons_edit_is_kept_and_its_unheld_numbers_are_marked(shop, incident
     summary = written(shop, incident)
     edited = summaries.edit(shop.store, incident, f"{summary.text}\n\nThe belt ran at 42 rpm. Please check it.", "Ada")
     assert (edited.by, edited.author) == ("person", "Ada")
+    logged = shop.store.changes(action="incident edited")[0]
+    assert (logged.subject, logged.who, logged.before["summary"][:20]) == (incident, "Ada", summary.text[:20])
     assert wrong(shop, edited) == ["The belt ran at 42 rpm."]
     said = next(one for one in summaries.checked(shop.store, edited) if one.reasons)
     assert '<mark class="unverified"' in summaries.marked(said)
