@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from assistant.evals.tiny import WEIGHTS, tokens, worlds
 from assistant.evals.tiny.dialogue import Message, dialogue
 
@@ -29,14 +31,14 @@ SIZES = {  # name -> (width, layers, heads, inner width of the feed-forward part
 CHUNK = 256  # dialogues made at a time
 LONGEST = 1024  # tokens of a training conversation
 READS = 4096  # tokens that the model may be asked to read
-WARM, COOL = 0.02, 0.3  # shares of all steps: rate rises, rate falls
+RATES = ((0, 0.05), (22.8, 1.0), (645, 1.0), (747, 0.6), (860, 0.02))  # (step, share of the full rate), linear between
 
 
 @dataclass(frozen=True)
 class Stage:
-    """What is learnt from a share of all steps on."""
+    """What is learnt from a step on."""
 
-    start: float
+    start: int
     echoes: float  # share of conversations that only repeat or look up
     lookups: float  # share of these that look up
     turns: tuple[int, ...]  # how many questions a conversation may have
@@ -44,10 +46,10 @@ class Stage:
 
 
 STAGES = (
-    Stage(0.0, 1.0, 0.0, (1,), 0.5),
-    Stage(0.14, 0.4, 0.4, (1,), 1.0),
-    Stage(0.24, 0.1, 0.5, (1, 1, 2), 1.0),
-    Stage(0.6, 0.03, 0.5, (1, 2, 2, 3, 4), 1.0),
+    Stage(0, 1.0, 0.0, (1,), 0.5),
+    Stage(168, 0.4, 0.4, (1,), 1.0),
+    Stage(288, 0.1, 0.5, (1, 1, 2), 1.0),
+    Stage(560, 0.03, 0.5, (1, 2, 2, 3, 4), 1.0),
 )
 
 
@@ -56,7 +58,7 @@ class Plan:
     """What is trained and how; the same plan gives the same weights."""
 
     size: str = "tiny"
-    steps: int = 1200
+    steps: int = 860
     tokens: int = 4096  # of a batch
     rate: float = 4e-3  # of the optimiser for vectors and embeddings
     rate_matrices: float = 2e-2
@@ -169,7 +171,7 @@ class Trainer:
         """Train until all steps are made or the time is over; whether all are made."""
         begun, losses = time.monotonic(), []
         while self.step < self.plan.steps:
-            stage = [one for one in STAGES if one.start * self.plan.steps <= self.step][-1]
+            stage = [one for one in STAGES if one.start <= self.step][-1]
             for rows in batches(self.tokenizer, self.plan, self.chunk, stage):
                 losses.append(self._step(rows))
             self.chunk += 1
@@ -192,8 +194,7 @@ class Trainer:
     def _step(self, rows: list[Any]) -> float:
         import torch
 
-        share = min(1.0, self.step / self.plan.steps)
-        factor = min(1.0, (share + 1e-3) / WARM, max(0.02, (1 - share) / COOL))
+        factor = float(np.interp(self.step, [at for at, _ in RATES], [share for _, share in RATES]))
         for optimiser, rate in zip(self.optimisers, (self.plan.rate, self.plan.rate_matrices), strict=True):
             optimiser.param_groups[0]["lr"] = rate * factor
         loss = loss_of(self.model, rows)
