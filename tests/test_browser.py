@@ -116,8 +116,8 @@ def test_an_answer_is_streamed_checked_and_its_evidence_opens(page):
 
 
 def test_a_suggested_question_can_be_asked(page):
-    page.wait_for_selector(".suggestions button")
-    page.locator(".suggestions button").first.click()
+    page.wait_for_selector("#suggestions [data-ask]")
+    page.locator("#suggestions [data-ask]").first.click()
     page.wait_for_selector("#talk .seal")
 
 
