@@ -61,7 +61,7 @@ class Cases:
     @told
     def case_made(self, session: Session, event: gr.EventData) -> tuple[Any, ...]:
         """Findings chosen in the queue, or a proposed group, become an incident."""
-        chosen = [self.workspace.store.finding(str(name)).id for name in event._data.get("findings") or ()]
+        chosen = [str(name) for name in event._data.get("findings") or ()]
         if not chosen:
             raise AnomalyError("No finding is chosen; choose some in the queue, or accept a proposed group.")
         with self._acting(session):

@@ -6,6 +6,7 @@ an incident of ten thousand findings is told as fast as one of ten.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,10 @@ TITLED = 5000  # findings that the title is made from
 
 def open_incident(store: Store, findings: Sequence[str]) -> Incident:
     """The incident that holds exactly these findings; made where there is none."""
-    wanted = {store.finding(name).id for name in findings} if len(findings) < TITLED else set(findings)
+    wanted = set(findings)
+    if len(findings) < TITLED:  # a name that is no id as the store writes it is looked up by itself
+        known_ids = set(store.finding_ids(ids=[name for name in findings if re.fullmatch(r"F\d+", name)]))
+        wanted = known_ids | {store.finding(name).id for name in wanted - known_ids}
     name = store.finding(findings[0]).incident
     known = store.incident(name) if name else None
     if known is not None and set(known.findings) == wanted:
