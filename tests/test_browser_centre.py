@@ -28,6 +28,23 @@ def test_a_label_is_given_and_taken_back_by_keys(page):  # noqa: F811
     page.wait_for_selector(".head .state.new")
 
 
+def test_a_capital_labels_and_goes_on(page):  # noqa: F811
+    page.locator(".card").first.click()
+    first = current(page)
+    shows(page, first)
+    page.keyboard.press("Shift+X")
+    page.wait_for_selector(f'.card[data-finding="{first}"] .false-alarm')
+    second = current(page)
+    assert second != first
+    shows(page, second)
+    time.sleep(0.6)
+    assert current(page) == second
+    page.keyboard.press("k")
+    shows(page, first)
+    page.keyboard.press("u")
+    page.wait_for_selector(".head .state.new")
+
+
 def test_the_keys_are_told_and_put_away(page):  # noqa: F811
     page.keyboard.press("?")
     page.wait_for_selector("#keys-help[open]")

@@ -9,9 +9,15 @@ const shown = () => $(".head .id")?.textContent ?? "";
 const send = (finding) => trigger("click", { finding, pick: performance.timeOrigin + performance.now() });
 let wanted = "", asked = 0, edge = 0;
 
-function pick(card) {
+function mark(finding) {
+  const card = element.querySelector(`.card[data-finding="${finding}"]`);
+  if (!card || card.getAttribute("aria-current") === "true") return;
   cards().forEach((other) => other.removeAttribute("aria-current"));
   card.setAttribute("aria-current", "true");
+}
+
+function pick(card) {
+  mark(card.dataset.finding);
   document.dispatchEvent(new CustomEvent("finding-opened"));
   wanted = card.dataset.finding;
   asked = performance.now();
@@ -21,6 +27,7 @@ function pick(card) {
 setInterval(() => { // an answer may get lost on a busy machine
   if (wanted && shown() === wanted) wanted = "";
   else if (wanted && performance.now() - asked > AGAIN) { asked = performance.now(); send(wanted); }
+  mark(wanted || shown()); // a label's answer may bring a queue that was drawn before the latest pick
 }, 250);
 
 document.addEventListener("click", (event) => { // the reader goes elsewhere: what was picked is no longer wanted
@@ -69,13 +76,13 @@ function move(step) {
 }
 
 const typing = (node) => /^(INPUT|TEXTAREA|SELECT)$/.test(node?.tagName ?? "") && !/^(range|checkbox|button)$/.test(node.type);
+const label = (word) => $(`#head [data-label="${word}"]`)?.click();
 const keys = {
   j: () => move(1), k: () => move(-1),
   n: () => element.querySelectorAll(".pager [data-page]")[1]?.click(),
   p: () => element.querySelectorAll(".pager [data-page]")[0]?.click(),
-  c: () => $('#head [data-label="anomaly"]')?.click(),
-  x: () => $('#head [data-label="normal"]')?.click(),
-  u: () => $(`#head [data-label="undo"]`)?.click(),
+  c: () => label("anomaly"), x: () => label("normal"), u: () => label("undo"),
+  C: () => { label("anomaly"); move(1); }, X: () => { label("normal"); move(1); },
   "/": () => $('.filters input[name="search"]')?.focus(),
   "?": () => $("#keys-help")?.showModal(),
 };
