@@ -167,10 +167,13 @@ def changed(before: dict[str, Any], after: dict[str, Any]) -> str:
     """What differs between before and after, in a line; lists and tables are left to --json."""
     from assistant.terminal import shown
 
+    def told(value: Any) -> str:
+        return "–" if value in (None, "") else shown(value)
+
     keys = [key for key in dict.fromkeys([*before, *after]) if before.get(key) != after.get(key)]
     plain = [key for key in keys if not isinstance(before.get(key, after.get(key)), dict | list)]
-    pairs = [(key, shown(before.get(key)), shown(after.get(key))) for key in plain]
-    return ", ".join(f"{key} {a or '–'} → {b or '–'}" if key in before else f"{key} {b}" for key, a, b in pairs[:4])
+    pairs = [(key, told(before.get(key)), told(after.get(key))) for key in plain]
+    return ", ".join(f"{key} {a} → {b}" if key in before else f"{key} {b}" for key, a, b in pairs[:4])
 
 
 @feedback_commands.command()

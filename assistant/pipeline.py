@@ -232,7 +232,7 @@ def fit_model(
 
     out = Path(out).expanduser()
     _check_free(out, force)
-    data = read_source(source, modality)
+    data = read_source(_absolute(source), modality)
     from detectors import make_detector  # takes seconds, so what is wrong with the source is said first
 
     given = dict(settings or {})
@@ -244,12 +244,20 @@ def fit_model(
     detector.fit(
         samples, progress=progress, contamination=contamination, checkpoint=checkpoint, test=test, **with_known
     )
-    origin = Path(data.origin.split("::")[0]).expanduser()
-    named = str(origin.absolute()) + data.origin[len(data.origin.split("::")[0]) :] if origin.exists() else ""
-    detector.record |= {"fit_source": named, "fit_digest": data.digest}
+    known = Path(data.origin.split("::")[0]).exists()
+    detector.record |= {"fit_source": data.origin if known else "", "fit_digest": data.digest}
     detector.save(out)
     shutil.rmtree(checkpoint, ignore_errors=True)
     return {**detector.info(), "notes": list(data.notes), "skipped": list(data.skipped)}
+
+
+def _absolute(source: Any) -> Any:
+    """A path with its folder, so that it is found again from elsewhere; anything else as it is."""
+    if not isinstance(source, str | Path):
+        return source
+    plain, sign, key = str(source).partition("::")
+    path = Path(plain).expanduser()
+    return f"{path.absolute()}{sign}{key}" if path.exists() else source
 
 
 def learns_from_anomalies(detector: Detector) -> bool:
