@@ -115,12 +115,13 @@ def score_images(job: Job) -> Batch:
     Raises:
         AnomalyError: not one image can be scored.
     """
-    batch = Batch([], np.zeros(0), np.zeros(0), job.alpha)
+    batch, tell = Batch([], np.zeros(0), np.zeros(0), job.alpha), job.tell
     if job.fdr is not None:
-        known = [assessment.p_values for _, assessment in _chunks(job, NOTHING, [], silent)]
+        looking, tell = _within(tell, 0.0, 0.5), _within(tell, 0.5, 0.5)
+        known = [assessment.p_values for _, assessment in _chunks(job, NOTHING, [], looking)]
         batch.alpha = job.cut(np.concatenate([np.zeros(0), *known]), job.fdr)
     scores, p_values = [batch.scores], [batch.p_values]
-    for numbers, found in _chunks(job, batch.alpha, batch.skipped, job.tell):
+    for numbers, found in _chunks(job, batch.alpha, batch.skipped, tell):
         for detection in job.taken(found.detections):
             number = numbers[detection.index]
             folder = batch.add(job, detection, job.data.names[number], len(batch.names) + detection.index)
@@ -140,23 +141,29 @@ def _chunks(job: Job, alpha: float, skipped: list[tuple[str, str]], tell: Progre
     """(numbers of images, their assessment)."""
     total = len(job.data.samples)
     for first in range(0, total, CHUNK):
-        yield from _assessable(job, list(range(first, min(first + CHUNK, total))), alpha, skipped)
-        tell(min(1.0, (first + CHUNK) / total), "scoring")
+        numbers = list(range(first, min(first + CHUNK, total)))
+        yield from _assessable(job, numbers, alpha, skipped, _within(tell, first / total, len(numbers) / total))
+        tell((first + len(numbers)) / total, "scoring")
+
+
+def _within(tell: Progress, start: float, share: float) -> Progress:
+    """Progress of a part as progress of the whole; whoever waits can stop there, too."""
+    return lambda fraction, message: tell(start + share * min(1.0, fraction), message)
 
 
 def _assessable(
-    job: Job, numbers: list[int], alpha: float, skipped: list[tuple[str, str]]
+    job: Job, numbers: list[int], alpha: float, skipped: list[tuple[str, str]], tell: Progress
 ) -> Iterator[tuple[list[int], Any]]:
     """A chunk in one go; where it holds an image that does not fit, halves of it, down to that image."""
     try:
-        yield numbers, job.detector.assess([job.data.samples[i] for i in numbers], alpha)
+        yield numbers, job.detector.assess([job.data.samples[i] for i in numbers], alpha, progress=tell)
     except AnomalyError as error:
         if len(numbers) == 1:
             skipped.append((job.data.names[numbers[0]], str(error)))
             return
         middle = len(numbers) // 2
         for half in (numbers[:middle], numbers[middle:]):
-            yield from _assessable(job, half, alpha, skipped)
+            yield from _assessable(job, half, alpha, skipped, tell)
 
 
 # --- series -------------------------------------------------------------------------------------------------------
