@@ -1,4 +1,4 @@
-"""Draws an event of a clip: a strip of its frames over the curve of their scores, for the page and for reports.
+"""Draws an event of a clip: a strip of its frames over the curve of their scores, for reports.
 
 Knows frames, numbers and colours; knows nothing of stores, tools or detectors.
 """
@@ -15,9 +15,6 @@ from assistant.plots import FLAGGED, SCORE, dress
 
 if TYPE_CHECKING:
     from assistant.clips import Excerpt
-
-CLEAR = "rgba(0,0,0,0)"
-GREY = "#7a7f87"
 
 
 def strip_image(excerpt: Excerpt, gap: int = 3) -> Image.Image:
@@ -65,34 +62,3 @@ def _draw_scores(axis: Any, excerpt: Excerpt, threshold: float | None) -> None:
 
 def _title(threshold: float | None) -> str:
     return "score by frame" + (", and its threshold" if threshold is not None else "")
-
-
-def plotly_strip(excerpt: Excerpt, threshold: float | None, height: int = 330) -> Any:
-    """The same as an interactive `plotly.graph_objects.Figure`: frames above, the score of each frame below."""
-    import plotly.graph_objects as go
-
-    strip = strip_image(excerpt)
-    x = excerpt.begin + np.arange(len(excerpt.scores))
-    hover = "frame %{x}<br>score %{y:.3g}<br>p %{customdata:.2g}<extra></extra>"
-    line = {"color": SCORE, "width": 1.4}
-    figure = go.Figure(
-        go.Scatter(x=x, y=excerpt.scores, customdata=excerpt.p_values, mode="lines", line=line, hovertemplate=hover)
-    )
-    figure.add_vrect(x0=excerpt.event[0], x1=excerpt.event[1] - 1, fillcolor=FLAGGED, opacity=0.16, line_width=0)
-    figure.add_vline(x=excerpt.peak, line={"color": FLAGGED, "width": 1.2})
-    if threshold is not None:
-        figure.add_hline(y=threshold, line={"color": FLAGGED, "width": 1, "dash": "dot"})
-    top = {"xref": "paper", "yref": "paper", "x": 0, "y": 1.0, "sizex": 1, "sizey": 0.44, "layer": "below"}
-    figure.add_layout_image(source=strip, sizing="contain", xanchor="left", yanchor="top", **top)
-    figure.update_layout(
-        height=height, margin={"l": 44, "r": 12, "t": 8, "b": 34}, paper_bgcolor=CLEAR, plot_bgcolor=CLEAR,
-        font={"family": "system-ui, sans-serif", "size": 11, "color": GREY}, showlegend=False, dragmode="zoom",
-    )  # fmt: skip
-    axis = {"gridcolor": "rgba(128,134,142,0.18)", "zeroline": False, "linecolor": "rgba(128,134,142,0.4)"}
-    figure.update_xaxes(**axis, title={"text": "frame", "font": {"size": 11}})
-    figure.update_yaxes(**axis, nticks=4, domain=[0, 0.48])
-    text = "<b>score by frame</b>" + (" and its threshold" if threshold is not None else "")
-    figure.add_annotation(
-        text=text, xref="paper", yref="paper", x=0, y=0.49, xanchor="left", yanchor="bottom", showarrow=False
-    )
-    return figure
