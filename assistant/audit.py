@@ -1,26 +1,23 @@
 """The audit log: every change of the store with who, when, why, before and after. Entries are added, never altered.
 
-Knows people and entries; not findings' meaning, tools or pages. Whoever acts says so once (`acting`), and all changes
-made inside are written down under that name.
+Knows entries and who acts; not findings' meaning, tools or pages.
 """
 
 from __future__ import annotations
 
-import getpass
-import hashlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import insert, or_, select
 from sqlalchemy.orm import Session, aliased
 
+from assistant.acting import acting, actor, os_user, short_session
 from assistant.database import Database, StoreError
 from assistant.records import Change
 from assistant.rows import get_row, id_number, insert_rows, now
 from assistant.schema import AuditFindingRow, AuditRow
+
+__all__ = ["AuditLog", "acting", "short_session"]
 
 LABELLED, UNDONE = "labelled", "undone"
 RECALIBRATED, REFITTED = "recalibrated", "refitted"
@@ -29,48 +26,6 @@ RULE_ADDED, RULE_REMOVED, RULE_EXPIRED = "rule added", "rule removed", "rule exp
 KIND_ADDED, KINDS_RENAMED = "kind added", "kinds renamed"
 CAN_BE_UNDONE = (LABELLED, RECALIBRATED, RULE_ADDED, RULE_REMOVED, INCIDENT_MADE)
 LONGEST_NAME = 64
-
-
-@dataclass(frozen=True)
-class Actor:
-    """Who acts, by what means, in which page or conversation."""
-
-    who: str = ""
-    via: str = "python"
-    session: str = ""
-
-
-NOBODY = Actor()
-_acting: ContextVar[Actor] = ContextVar("acting", default=NOBODY)
-
-
-def actor() -> Actor:
-    """Whoever acts now; "" for a name that was not said."""
-    return _acting.get()
-
-
-@contextmanager
-def acting(who: str | None = None, via: str | None = None, session: str | None = None) -> Iterator[Actor]:
-    """Changes made inside are this person's; what is None stays as it is around."""
-    given = {key: value for key, value in (("who", who), ("via", via), ("session", session)) if value is not None}
-    token = _acting.set(replace(_acting.get(), **given))
-    try:
-        yield _acting.get()
-    finally:
-        _acting.reset(token)
-
-
-def short_session(name: str) -> str:
-    """A conversation's name for the log: the name itself opens the conversation, so it is not written down."""
-    return hashlib.sha256(name.encode()).hexdigest()[:10] if name else ""
-
-
-def os_user() -> str:
-    """The name of this process's user."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # no such user on this machine (containers)
-        return "unknown"
 
 
 class AuditLog:

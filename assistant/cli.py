@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from assistant.audit import acting
+from assistant.acting import acting
 from assistant.cli_feedback import feedback_commands, ignored_sentence
 from assistant.cli_library import library
 from assistant.cli_watch import watching

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from assistant.audit import acting
+from assistant.acting import acting
 from assistant.command import ConfigOption, JsonOption, RunOption, StoreOption, workspace_of
 from detectors.errors import AnomalyError
 
