@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from assistant.chat_session import Session, own
+from assistant.chat_session import Session, own, told
 from assistant.watch.ledger import findings_after, newest_finding
 
 EVERY = 4.0  # seconds between looks: one read of the end of an index
@@ -21,10 +21,10 @@ def badge(news: int, last: str) -> str:
     """So many new findings, the last of them named; nothing where there are none."""
     if not news:
         return ""
-    told = f"{news:,} new finding{'' if news == 1 else 's'}"
+    words = f"{news:,} new finding{'' if news == 1 else 's'}"
     return (
         f'<div class="news" role="status"><button type="button" data-news title="Open the latest: {last}">'
-        f'<span class="dot" aria-hidden="true"></span>{told}</button></div>'
+        f'<span class="dot" aria-hidden="true"></span>{words}</button></div>'
     )
 
 
@@ -45,6 +45,7 @@ class News:
             return gr.skip()
         return badge(findings_after(self.store, seen), f"F{newest}")
 
+    @told
     def open(self, session: Session) -> tuple[Any, ...]:
         """The latest finding in hand, in its run's queue; the badge is gone."""
         newest = newest_finding(self.store)

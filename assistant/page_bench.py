@@ -219,7 +219,6 @@ def _picked(page: Any, card: int) -> float:
 def _asked(page: Any, question: str) -> float:
     """Milliseconds from the Enter key to the first words of the answer (the folded tool calls do not count)."""
     page.wait_for_function("() => document.querySelector('#ask textarea')?.offsetParent")
-    page.wait_for_load_state("networkidle")
     before = page.locator("#talk .user-row").count()
     page.fill("#ask textarea", question)
     act = (
