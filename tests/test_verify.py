@@ -211,13 +211,16 @@ def read_claims(path: Path) -> list[tuple[str, dict[str, Evidence], bool]]:
     return found
 
 
-@pytest.mark.parametrize("name", ["claims", "claims_second", "claims_third", "claims_fourth"])
-def test_claims_written_by_hand(name):
+@pytest.mark.parametrize(
+    ("name", "most_flagged"),
+    [("claims", 1), ("claims_second", 1), ("claims_third", 1), ("claims_fourth", 1), ("claims_fifth", 5)],
+)
+def test_claims_written_by_hand(name, most_flagged):
     claims = read_claims(CLAIMS / f"{name}.yaml")
     flagged = [text for text, evidence, true in claims if true and not verify(text, evidence).ok]
     missed = [text for text, evidence, true in claims if not true and verify(text, evidence).ok]
-    assert len(claims) > 80
-    assert len(flagged) <= 1, flagged
+    assert len(claims) > 50
+    assert len(flagged) <= most_flagged, flagged
     assert missed == []
 
 
@@ -334,3 +337,34 @@ def test_a_channel_named_with_its_part_is_one_name():
     true = "In F4, wrist acc_x range carries 21 % of the score and reads 2.2 [E1]."
     assert verify(true, evidence).ok
     assert not verify(true.replace("21", "100"), evidence).ok
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The scratch was caused by a worn gripper [E1].",
+        "The root cause is a worn gripper.",
+        "A worn gripper led to the scratch on part_017.png [E1].",
+        "F12 was flagged due to a careless operator [E1].",
+    ],
+)
+def test_a_cause_that_no_evidence_supports_is_marked_as_one(text):
+    problems = verify(text, EVIDENCE).problems
+    assert "as a cause" in problems[0].reasons[-1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "F12 was flagged because of region 1 [E1].",
+        "I cannot say what caused it; the data do not show that.",
+        "That need not be the cause.",
+        "F12 stands out because its score is high [E1].",
+    ],
+)
+def test_what_a_flag_rests_on_is_no_made_up_cause(text):
+    assert not [p for p in verify(text, EVIDENCE).problems if "as a cause" in " ".join(p.reasons)]
+
+
+def test_a_cause_that_a_person_told_may_be_repeated():
+    assert verify("The scratch was caused by a worn gripper.", EVIDENCE, "it was a worn gripper").ok

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from assistant.evidence import Claim, Evidence
 from assistant.verify import references
 from assistant.verify.binding import Binder
+from assistant.verify.causes import cause_problem
 from assistant.verify.checks import FOLLOWS, everyone, is_id, offers, problems_of, states_facts
 from assistant.verify.facts import Pool, Read, aliases, plain
 from assistant.verify.relations import asserts
@@ -176,20 +177,18 @@ class _Check:
             there = f"there is {', '.join(list(self.read)[-10:]) or 'none yet'}"
             return True, [f"there is no evidence {', '.join(unknown)} in this conversation; {there}"], scene
         states = states_facts(scene)
-        if not states and asserts(sentence.bare) and not offers(sentence.bare):
-            reasons = problems_of(scene, pool)
-            return bool(sentence.cites or reasons), reasons, scene
-        if not states or self._quotes(sentence):
+        if self._quotes(sentence):
             return states, [], scene
         if offers(sentence.bare):
-            return False, self._unknown_ids(scene), scene
-        if not sentence.cites:
-            return (
-                (False, [], scene)
-                if self._only_repeats(sentence, scene)
-                else (True, ["it states facts but cites no evidence"], scene)
-            )
-        return True, problems_of(scene, pool), scene
+            return False, self._unknown_ids(scene) if states else [], scene
+        causes = [cause] if (cause := cause_problem(scene, pool, self.asked)) else []
+        if sentence.cites or (not states and asserts(sentence.bare)):
+            found = [*problems_of(scene, pool), *causes]
+            said = states or (asserts(sentence.bare) and bool(sentence.cites))
+            return said or bool(found), found, scene
+        if causes or not states or self._only_repeats(sentence, scene):
+            return bool(causes), causes, scene
+        return True, ["it states facts but cites no evidence"], scene
 
     def remedy(self, sentence: Sentence, scene: Scene) -> tuple[str, ...]:
         """The evidence that holds the whole sentence, where it is clear which: the sentence names its subject, or just

@@ -42,9 +42,11 @@ def problems_of(scene: Scene, pool: Pool) -> list[str]:
     found = [
         f"'{scene.text[m.start : m.end]}' is not in {cited}"
         for m in scene.bases
-        if not _is_known(m.names, scene, m.start, m.end, pool)
+        if scene.text[m.start : m.end] not in {piece for unit in pool.units for piece in unit.split("/")}
+        and not _is_known(m.names, scene, m.start, m.end, pool)
     ]
-    found += [f"'{name}' is not in {cited}" for name, _, _ in scene.quoted if not pool.says(name)]
+    found += [f"'{name}' is not in {cited}" for name, _, _ in scene.quoted
+              if not pool.says(name) and not any(name in unit for unit in pool.units)]  # fmt: skip
     found += [f"'{scene.text[m.start : m.end]}' is not in {cited}" for m in scene.parts
               if m.kind != "place" and not any(pool.says(name) for name in m.names)]  # fmt: skip
     found += [problem for one, two in pairwise(scene.bases) if (problem := _same_thing(one, two, scene, pool))]
@@ -137,6 +139,8 @@ def _moment_problem(moment: Moment, scene: Scene, pool: Pool) -> str:
     owner = nearest_before(scene.bases, moment.start) or nearest_after(scene.bases, moment.end)
     owners = owner.names if owner else scene.context
     known = [k for k in pool.texts if k.moment and (not owners or k.bases & owners or k.level != "finding")]
+    part = nearest_before(scene.parts, moment.start)
+    known = [k for k in known if part and k.part in part.names] or known
     fitting = [k for k in known if all(_reads(k.moment, name) == value for name, value in moment.parts.items())]
     told = _edge(scene, moment)
     if any(not told or k.roles.get("edge", told) == told for k in fitting):

@@ -190,7 +190,9 @@ class Following:
         ):
             return 1
         if re.search(
-            r"\b(?:falls?|fell|drops?(?:ped)?|decreases?d?|sinks?|lower|below|reduces?d?)\b[^,;]*\bby\W*$", ahead, re.I
+            r"\b(?:falls?|fell|drops?(?:ped)?|decreases?d?|sinks?|lower|below|reduces?d?)\b[^,;]*\bby\W*$",
+            ahead,
+            re.I,
         ):
             return -1
         return 0

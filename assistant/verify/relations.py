@@ -13,8 +13,7 @@ from collections.abc import Callable
 from assistant.evidence import format_number
 from assistant.verify.beside import nearest_after, nearest_before
 from assistant.verify.binding import Binder
-from assistant.verify.facts import Known
-from assistant.verify.scene import Mention
+from assistant.verify.ordered import NOT, ORDERED, concerns, meant, value_of
 
 _LESS = r"below|under(?:neath)?|beneath|less than|smaller than|lower than|within|<|≤|does not exceed|not above"
 _MORE = r"above|over|exceeds?|greater than|larger than|higher than|more than|beyond|>|≥"
@@ -22,9 +21,6 @@ _ALPHA = re.compile(
     rf"(?P<word>{_LESS}|{_MORE})\s*(?:the |its |an? |this |that )?(?:chosen |new |usual )?"
     r"(?:alpha|α|threshold|significance level|limit|level)\b",
     re.I,
-)
-_NOT = re.compile(
-    r"(?:\b(?:not|never|no longer|cannot|fails? to|nor|neither|isn't|barely)\b|n't\b|n’t\b)[^,;:.]{0,40}$", re.I
 )
 _RETURNS = re.compile(
     r"\b(?:(?:return|returns|returned|returning|back|come|comes|brought|bring|brings|go|goes"
@@ -90,7 +86,7 @@ def relation_problems(binder: Binder) -> list[str]:
         _state,
         _extrapolated,
     )
-    return [problem for check in checks if (problem := check(binder))]
+    return [problem for check in (*checks, *ORDERED) if (problem := check(binder))]
 
 
 def _alpha(binder: Binder) -> str:
@@ -98,7 +94,7 @@ def _alpha(binder: Binder) -> str:
     scene = binder.scene
     for match in _ALPHA.finditer(scene.text):
         less = re.fullmatch(_LESS, match["word"], re.I) is not None
-        if _NOT.search(scene.text[: match.start()]):
+        if NOT.search(scene.text[: match.start()]):
             less = not less
         alpha = _limit(binder, match.end())
         values = _p_values(binder, match.start())
@@ -148,12 +144,12 @@ def _polarity(binder: Binder) -> str:
     scene = binder.scene
     said: bool | None = None
     if match := _RETURNS.search(scene.text):
-        said = _NOT.search(scene.text[: match.start()]) is None
+        said = NOT.search(scene.text[: match.start()]) is None
     elif match := _STAYS.search(scene.text):
-        said = _NOT.search(scene.text[: match.start()]) is not None
+        said = NOT.search(scene.text[: match.start()]) is not None
     if said is None or re.search(r"\b(?:whether|if)\b", scene.text[: match.start() if match else 0], re.I):
         return ""
-    facts = [k for k in binder.pool.known if k.fact.field == "returns_to_normal" and _concerns(binder, k)]
+    facts = [k for k in binder.pool.known if k.fact.field == "returns_to_normal" and concerns(binder, k)]
     if not facts or any(k.fact.value is said for k in facts):
         return ""
     known = facts[0]
@@ -179,10 +175,10 @@ def _flagged(binder: Binder) -> str:
 
 def _extrapolated(binder: Binder) -> str:
     match = re.search(r"\bextrapolated\b", binder.scene.text, re.I)
-    facts = [k for k in binder.pool.known if k.fact.field == "extrapolated" and _concerns(binder, k)]
+    facts = [k for k in binder.pool.known if k.fact.field == "extrapolated" and concerns(binder, k)]
     if match is None or not facts:
         return ""
-    said = _NOT.search(binder.scene.text[: match.start()]) is None
+    said = NOT.search(binder.scene.text[: match.start()]) is None
     if any(k.fact.value is said for k in facts):
         return ""
     return f"{facts[0].fact.subject}.extrapolated is {str(facts[0].fact.value).lower()} in {facts[0].evidence}"
@@ -198,7 +194,7 @@ def _superlative(binder: Binder) -> str:
         re.I,
     ):
         return ""
-    owner = _meant(scene.bases, scene.text, match.start(), match.end())
+    owner = meant(scene.bases, scene.text, match.start(), match.end())
     if owner is None:
         return ""
     best = [k for k in binder.pool.texts if k.fact.field == "most_anomalous"]
@@ -237,16 +233,16 @@ def _guilt(binder: Binder) -> str:
     ):
         return ""
     named = [part for part in scene.parts if part.kind not in ("region", "interval", "place")] or scene.parts
-    part = _meant(named, scene.text, match.start(), match.end())
+    part = meant(named, scene.text, match.start(), match.end())
     if part is None:
         return ""
     owner = nearest_before(scene.bases, match.start())
-    mains = [k for k in binder.pool.texts if k.fact.field == "main_part" and _concerns(binder, k)]
+    mains = [k for k in binder.pool.texts if k.fact.field == "main_part" and concerns(binder, k)]
     mains = [k for k in mains if owner is None or k.bases & owner.names]
     if mains and not any(k.fact.value in part.names for k in mains):
         return f"{mains[0]}"
     for known in binder.pool.numbers:
-        if known.part in part.names and known.fact.field == "share" and _concerns(binder, known):
+        if known.part in part.names and known.fact.field == "share" and concerns(binder, known):
             peers = [
                 k
                 for k in binder.pool.numbers
@@ -263,7 +259,7 @@ def _than(binder: Binder) -> str:
     """ "F12 is more anomalous than F13", "has a lower p-value than F13"."""
     scene = binder.scene
     match = _THAN.search(scene.text)
-    if match is None or _NOT.search(scene.text[: match.start()]):
+    if match is None or NOT.search(scene.text[: match.start()]):
         return ""
     what = match["what"].lower()
     more = (match["more"] or match["more2"]).lower() in ("more", "higher", "larger", "greater", "bigger")
@@ -272,7 +268,7 @@ def _than(binder: Binder) -> str:
         more = not more  # more anomalous: the smaller p-value
     mentions = scene.parts if what.startswith("share") else scene.bases
     first, second = nearest_before(mentions, match.start()), nearest_after(mentions, match.end())
-    one, two = _value(binder, first, words), _value(binder, second, words)
+    one, two = value_of(binder, first, words), value_of(binder, second, words)
     if one is None or two is None or one == two or (one > two) == more:
         return ""
     return f"'{match[0]}' is the wrong way round: {format_number(one)} against {format_number(two)}"
@@ -283,7 +279,7 @@ def _alone(binder: Binder) -> str:
     scene = binder.scene
     match = _MORE_ALONE.search(scene.text)
     owner = nearest_before(scene.bases, match.start()) if match else None
-    if match is None or owner is None or _NOT.search(scene.text[: match.start()]):
+    if match is None or owner is None or NOT.search(scene.text[: match.start()]):
         return ""
     more = (match["more"] or match["more2"]).lower() in ("more", "higher", "larger", "greater", "bigger")
     what = (match["what"] or "").lower()
@@ -301,7 +297,7 @@ def _beside_normal(binder: Binder) -> str:
     """ "scores lower than the highest normal score": the finding's score against those of normal samples."""
     scene = binder.scene
     match = _THAN_NORMAL.search(scene.text)
-    if match is None or _NOT.search(scene.text[: match.start()]):
+    if match is None or NOT.search(scene.text[: match.start()]):
         return ""
     which = {"highest": "max", "largest": "max", "lowest": "min"}.get((match["which"] or "").lower(), "median")
     owner = nearest_before(scene.bases, match.start())
@@ -319,16 +315,6 @@ def _beside_normal(binder: Binder) -> str:
     return f"{score[0]}, and {normal[0]}"
 
 
-def _value(binder: Binder, mention: Mention | None, words: set[str]) -> float | None:
-    if mention is None:
-        return None
-    found = {
-        k.number for k in binder.pool.numbers
-        if k.words == words and ((k.bases & mention.names and not k.part) or k.part in mention.names)
-    }  # fmt: skip
-    return found.pop() if len(found) == 1 else None
-
-
 def _state(binder: Binder) -> str:
     """ "is a false alarm", "was confirmed" against state and label."""
     scene = binder.scene
@@ -336,29 +322,13 @@ def _state(binder: Binder) -> str:
         match = pattern.search(scene.text)
         if (
             match is None
-            or _NOT.search(scene.text[: match.start() + 4])
+            or NOT.search(scene.text[: match.start() + 4])
             or scene.has("if|whether|may|might|could|would")
         ):
             continue
-        facts = [k for k in binder.pool.texts if k.fact.field in ("state", "label") and _concerns(binder, k)]
+        facts = [k for k in binder.pool.texts if k.fact.field in ("state", "label") and concerns(binder, k)]
         if facts and not any(k.fact.value in right for k in facts):
             return f"{facts[0]}"
         if not facts and not binder.pool.says("false alarm" if "normal" in right else "confirmed"):
             return f"{binder.pool.cited} does not say how it was labelled"
     return ""
-
-
-def _concerns(binder: Binder, known: Known) -> bool:
-    """Whether a fact is about something that the sentence names (or it names nothing)."""
-    names = {
-        name for mention in binder.scene.bases for name in mention.names if name[0] in "Fs"
-    } or binder.scene.context
-    return not names or bool(known.bases & names)
-
-
-def _meant(mentions: list[Mention], text: str, start: int, end: int) -> Mention | None:
-    """Whom a superlative speaks of: "The worst is F3", "F3 is the worst"."""
-    after = nearest_after(mentions, end)
-    if after and re.search(r"\b(?:is|was|are|were)\b|:|\(|,$", text[end : after.start]):
-        return after
-    return nearest_before(mentions, start) or after

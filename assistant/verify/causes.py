@@ -1,0 +1,88 @@
+"""Checks what a sentence gives as a cause: findings say what is unusual and where, seldom why it came about.
+
+"F3 was flagged because of region 1" tells what the score stands on, and holds where the evidence knows region 1. "The
+drift was caused by a worn bearing" tells how something came about: it holds only where a note in the evidence, or the
+person, says so. Knows English words for causes and facts; not other claims.
+"""
+
+from __future__ import annotations
+
+import re
+
+from assistant.verify.facts import Pool
+from assistant.verify.scene import Scene
+
+_BEHIND = re.compile(  # effect, then cause
+    r"\b(?:(?:is|was|were|are|been|be|being|got|most likely|probably|possibly)\s+)?(?:caused|triggered|provoked|induced"
+    r"|brought about|produced|set off)\s+by\b|\bbecause(?: of)?\b|\b(?:due|owing|thanks) to\b"
+    r"|\b(?:stem(?:s|med)?|result(?:s|ed)?|originat(?:es|ed)|aris(?:es|ing)|arose|came) from\b"
+    r"|\bas a (?:result|consequence) of\b|\b(?:is|was) (?:the|a) (?:result|consequence) of\b"
+    r"|\b(?:the )?(?:(?:root|real|likely|physical|underlying|probable|most likely|actual) )*(?:cause|reason)s?"
+    r"(?: (?:for|of|behind) [^,;.]{2,50}?)? (?:is|was|are|were|must be|seems to be|appears to be)(?! (?:not|un))\b",
+    re.I,
+)
+_AHEAD = re.compile(  # cause, then effect
+    r"\b(?:led to|leads to|resulted in|results in|gave rise to|brought about|is responsible for|was responsible for"
+    r"|(?<!\bbe )(?<!\bwas )(?<!\bis )(?<!\bwere )(?:caused|causes|triggered|triggers|provoked)(?! by))\b"
+    r"|\b(?:made|makes|let|lets) (?:the )?[\w ]{2,30}? (?:fall|rise|drop|climb|drift|spike|jump|fail|sink|stop|slip)\b",
+    re.I,
+)
+_JUDGED = re.compile(  # what a detector does, and what a score does: evidence tells why
+    r"\b(?:flag|flagged|flags|stands? out|stood out|anomal\w+|unusual|scor\w+|p-values?|listed?|ranked?|alarm|detector"
+    r"|rejected|suspicious|odd|picked|raised|marked|return\w*|pass\w*|explained|calls?|kind|verdict|finding)\b",
+    re.I,
+)
+_STANDS_ON = re.compile(
+    r"\b(?:scores?|p-values?|share|region|interval|channel|feature|part|place|area|values?|readings?|observed|expected"
+    r"|level|rare|unusual|deviat\w+|differ\w*|darker|lighter|higher|lower|samples?|normal|alpha|threshold|repair\w*|"
+    r"tail|calibrat\w+|fit|evidence|runs?|map)\b",
+    re.I,
+)
+_DENIED = re.compile(
+    r"\b(?:not|never|no|nor|neither|cannot|unknown|unclear|whether|if|without|nothing|need not)\b|n['’]t\b", re.I
+)
+_SMALL = re.compile(
+    r"that|this|with|from|were|been|which|than|then|there|here|have|their|very|into|onto|over|under|some|might|could"
+    r"|would|should|also|only|just|more|most|less|being|between|about|after|before|during|while|when|where|what"
+)
+TOLD = ("note", "reason", "comment", "text", "source")  # fields in which people say things
+
+
+def cause_problem(scene: Scene, pool: Pool, asked: str = "") -> str:
+    """What a sentence gives as a cause and nothing supports; "" where it gives none, or one that is known."""
+    for pattern, behind in ((_BEHIND, True), (_AHEAD, False)):
+        for match in pattern.finditer(scene.text):
+            before, after = scene.text[: match.start()], scene.text[match.end() :]
+            effect, cause = (before, after) if behind else (after, before)
+            if _DENIED.search(before) or _DENIED.match(after.lstrip()):
+                continue
+            cause = re.split(r"[;:]|, (?:which|so|and|but)\b|\. ", cause)[0 if behind else -1]
+            if _is_judged(effect, match[0], scene) and _known(cause, scene, match, behind):
+                continue
+            if _told(cause, pool, asked):
+                continue
+            return f"no evidence supports '{' '.join(cause.split())[:60]}' as a cause"
+    return ""
+
+
+def _is_judged(effect: str, words: str, scene: Scene) -> bool:
+    """Whether what is explained is that something was flagged, or a score, rather than something in the world."""
+    return bool(_JUDGED.search(effect) or re.search(r"\breasons?\b", words, re.I)) or (
+        not effect.strip(" ,") and bool(_JUDGED.search(scene.text))
+    )
+
+
+def _known(cause: str, scene: Scene, match: re.Match[str], behind: bool) -> bool:
+    """Whether the cause is one of the things that evidence holds: a part, a place, a number, a score."""
+    spans = [(one.start, one.end) for one in (*scene.parts, *scene.bases, *scene.fields)]
+    spans += [(one.start, one.end) for one in scene.places] + [(one.start, one.end) for one in scene.numbers]
+    near = [(start, end) for start, end in spans if (start >= match.end() if behind else end <= match.start())]
+    return bool(near or _STANDS_ON.search(cause))
+
+
+def _told(cause: str, pool: Pool, asked: str) -> bool:
+    """Whether a note, a guide or the person speaks of the cause."""
+    words = [word for word in re.findall(r"[a-z]{4,}", cause.lower()) if not _SMALL.fullmatch(word)][:6]
+    notes = " ".join(str(known.fact.value) for known in pool.texts if known.fact.field in TOLD)
+    said = f"{notes} {pool.notes} {asked}".lower()
+    return bool(words) and sum(word in said for word in words) * 2 >= len(words)
