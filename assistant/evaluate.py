@@ -25,7 +25,7 @@ from assistant.verify.reading import moments, numbers
 from detectors.errors import AnomalyError
 
 MOST_CALLS = 6  # a turn that needs more has lost its way
-CHANGES = ("label_finding", "summarise_incident")
+CHANGES = ("label_finding", "summarise_incident", "ignore_findings", "stop_ignoring", "undo_change")
 _KEYS = {"kind", "world", "question", "focus", "history", "calls", "fact", "says"}
 
 

@@ -60,7 +60,7 @@ def test_imports_follow_the_arrows(path):
 
 
 def test_help_starts_without_the_heavy_packages():
-    heavy = ("torch", "gradio", "langchain", "pandas", "matplotlib")
+    heavy = ("torch", "gradio", "langchain", "pandas", "matplotlib", "sqlalchemy")
     code = f"import sys, assistant.cli; print([m for m in {heavy} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert out.stdout.strip() == "[]"
