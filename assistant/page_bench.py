@@ -37,14 +37,17 @@ QUESTIONS = ("Why is it anomalous?", "What was flagged?", "Where is it?", "How s
 FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync")
 GOALS = {"first page": 2000.0, "a finding opens": 300.0, "first words of an answer": 500.0}  # milliseconds
 WAIT = 60_000  # milliseconds; machines are shared
-_UNTIL = """([act, seen]) => new Promise((done, failed) => {
-  const condition = new Function('return ' + seen), began = performance.now();
-  const look = () => { if (condition()) { watch.disconnect(); done(performance.now() - began); return true; } };
+_WATCH = """(seen) => { window.waited = new Promise((done, failed) => {
+  const condition = new Function('return ' + seen);
+  let began = 0, late = 0;
+  const end = () => { watch.disconnect(); clearTimeout(late); done(performance.now() - began); };
+  const look = () => { if (began && condition()) end(); };
   const watch = new MutationObserver(look);
+  const begin = () => { began = began || performance.now(); };
+  for (const kind of ['keydown', 'click']) document.addEventListener(kind, begin, { capture: true, once: true });
   watch.observe(document.body, { subtree: true, childList: true, characterData: true, attributes: true });
-  new Function(act)();
-  if (!look()) setTimeout(() => { watch.disconnect(); failed(new Error('waited too long for ' + seen)); }, 60000);
-})"""
+  late = setTimeout(() => { watch.disconnect(); failed(new Error('waited too long for ' + seen)); }, 60000);
+}); }"""  # the clock starts with the reader's own key or click
 
 
 @dataclass(frozen=True)
@@ -209,33 +212,41 @@ def _used(browser: Any, address: str, repeats: int, tell: Callable[[float], None
 
 
 def _picked(page: Any, card: int) -> float:
-    """Milliseconds until a card that was clicked is in the middle of the page, picture and all."""
-    name = page.locator("[data-finding]").nth(card).get_attribute("data-finding")
-    act = f"document.querySelector('[data-finding=\"{name}\"]').click()"
-    seen = f"document.querySelector('.head .id')?.textContent.trim() === '{name}'"
-    return float(page.evaluate(_UNTIL, [act, seen]))
+    """Milliseconds until a card that was clicked is in the middle of the page."""
+    chosen = page.locator("[data-finding]").nth(card)
+    name = chosen.get_attribute("data-finding")
+    page.evaluate(_WATCH, f"document.querySelector('.head .id')?.textContent.trim() === '{name}'")
+    chosen.click()
+    return float(page.evaluate("() => window.waited"))
 
 
 def _asked(page: Any, question: str) -> float:
     """Milliseconds from the Enter key to the first words of the answer (the folded tool calls do not count)."""
-    page.wait_for_function("() => document.querySelector('#ask textarea')?.offsetParent")
-    before = page.locator("#talk .user-row").count()
-    page.fill("#ask textarea", question)
-    act = (
-        "document.querySelector('#ask textarea').dispatchEvent("
-        "new KeyboardEvent('keydown', {key: 'Enter', code: 'Enter', bubbles: true, cancelable: true}))"
+    seals, users = page.locator("#talk .seal").count(), page.locator("#talk .user-row").count()
+    words = (
+        "[...document.querySelectorAll('#talk .bot-row .md, #talk .bot-row .prose')]"
+        ".filter((one) => !one.closest('.thought-group') && !one.querySelector('.thinking'))"
+        ".map((one) => one.textContent.trim()).filter(Boolean)"
     )
-    seen = (
-        "(() => { const users = document.querySelectorAll('#talk .user-row'); "
-        f"if (users.length <= {before}) return false; "
-        "const words = [...document.querySelectorAll('#talk .bot-row .message-content, #talk .bot .message-content')]"
-        ".filter((one) => users[users.length - 1].compareDocumentPosition(one) & 4 && "
-        "!one.closest('.thought-group') && !one.querySelector('.thinking'))"
-        ".map((one) => one.textContent.trim()).filter(Boolean); return words.length > 0; })()"
-    )
-    taken = float(page.evaluate(_UNTIL, [act, seen]))
-    page.wait_for_function("n => document.querySelectorAll('#talk .seal').length > n", arg=before)
+    before = int(page.evaluate(f"() => {words}.length"))
+    for _ in range(5):  # what is typed before the page is alive is lost; what was taken must not be asked twice
+        page.fill("#ask textarea", question)
+        page.evaluate(_WATCH, f"{words}.length > {before}")
+        page.press("#ask textarea", "Enter")
+        if _taken(page, users):
+            break
+    taken = float(page.evaluate("() => window.waited"))
+    page.wait_for_function("n => document.querySelectorAll('#talk .seal').length > n", arg=seals)
     return taken
+
+
+def _taken(page: Any, users: int) -> bool:
+    """Whether a question stands in the talk, given some seconds."""
+    for _ in range(80):
+        if page.locator("#talk .user-row").count() > users:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 # --- told -------------------------------------------------------------------------------------------------------------
