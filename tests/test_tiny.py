@@ -34,6 +34,7 @@ from assistant.llm.toolcalls import written_calls
 EVALS = Path(__file__).parent / "evals"
 TOOLS = [convert_to_openai_tool(tool) for tool in build("parts").tools([])]
 SPECK = (16, 1, 2, 32)  # the sizes of a model for tests of the training itself
+MOST_TOKENS = 160  # of a reply
 MOST_BYTES = 6_000_000
 ASKED = {  # by store: questions in one conversation
     "parts": ("what was flagged?", "explain F4", "compare F3 and F5"),
@@ -168,7 +169,7 @@ def test_the_weights_are_small():
 @pytest.fixture(scope="module")
 def asked_locally():
     """What the trained model made of some questions, with all that it wrote on the way."""
-    return _asked(Overheard(inner=get_model(f"local:{WEIGHTS}", Config(device="cpu", max_tokens=300))))
+    return _asked(Overheard(inner=get_model(f"local:{WEIGHTS}", Config(device="cpu", max_tokens=MOST_TOKENS))))
 
 
 def test_it_mostly_calls_the_right_tool_with_what_was_asked_for(asked_locally):
@@ -192,10 +193,10 @@ def test_every_question_ends_in_an_answer_that_the_evidence_holds(asked_locally)
 
 def test_what_it_invents_no_reader_sees(asked_locally):
     """The model is made to err: its memory of the results is spoilt, so that it has to guess."""
-    model = get_model(f"local:{WEIGHTS}", Config(device="cpu", max_tokens=300))
+    model = get_model(f"local:{WEIGHTS}", Config(device="cpu", max_tokens=MOST_TOKENS))
     ear = Overheard(inner=_Forgetful(inner=model))
     drafts, seen = 0, []
-    for question, reply, heard in _asked(ear):
+    for question, reply, heard in _asked(ear, {"parts": ASKED["parts"][2:]}):
         outcome = Outcome(Case("made", question), reply, (), (), (), 0.0)
         drafts += drafts_of(outcome, heard).numbers
         seen.append(_holds(reply))
@@ -205,7 +206,7 @@ def test_what_it_invents_no_reader_sees(asked_locally):
 
 def test_it_answers_over_a_real_store(tmp_path, monkeypatch):
     workspace = open_shop(tmp_path, monkeypatch)
-    workspace.config = replace(workspace.config, device="cpu", max_tokens=300, timeout=60.0)
+    workspace.config = replace(workspace.config, device="cpu", max_tokens=MOST_TOKENS, timeout=60.0)
     with Assistant(workspace, f"local:{WEIGHTS}") as assistant:
         answer = assistant.ask("explain F1")
     workspace.store.close()
@@ -216,7 +217,7 @@ def test_it_answers_over_a_real_store(tmp_path, monkeypatch):
 
 def test_a_server_and_its_client_lead_to_the_same_answers(asked_locally):
     with _server() as url:
-        model = get_model(f"openai:{WEIGHTS}", Config(base_url=url, timeout=60.0, max_tokens=300))
+        model = get_model(f"openai:{WEIGHTS}", Config(base_url=url, timeout=60.0, max_tokens=MOST_TOKENS))
         found = _asked(Overheard(inner=model), {"parts": ASKED["parts"][:2]})
     assert [reply.text for _, reply, _ in found] == [reply.text for _, reply, _ in asked_locally[:2]]
     assert any(message.tool_calls for _, _, heard in found for message in heard)

@@ -207,7 +207,8 @@ class Trainer:
         return float(loss.detach())
 
     @property
-    def _checkpoint(self) -> Path:
+    def checkpoint(self) -> Path:
+        """Where an unfinished training is kept."""
         return self.folder / "checkpoint.pt"
 
     def _keep(self) -> None:
@@ -219,13 +220,13 @@ class Trainer:
             "step": self.step,
             "chunk": self.chunk,
         }
-        torch.save(state, self._checkpoint)
+        torch.save(state, self.checkpoint)
 
     def _resume(self) -> None:
         import torch
 
-        if self._checkpoint.is_file():
-            state = torch.load(self._checkpoint, weights_only=True)
+        if self.checkpoint.is_file():
+            state = torch.load(self.checkpoint, weights_only=True)
             self.model.load_state_dict(state["model"])
             for one, kept in zip(self.optimisers, state["optimisers"], strict=True):
                 one.load_state_dict(kept)
@@ -257,6 +258,7 @@ def main() -> None:
     trainer = Trainer(Plan(given.size, given.steps, seed=given.seed), given.out)
     if trainer.run(given.minutes):
         trainer.save()
+        trainer.checkpoint.unlink()
 
 
 if __name__ == "__main__":
