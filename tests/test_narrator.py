@@ -61,6 +61,30 @@ def test_conversations_keep_their_thread() -> None:
     assert [outcome.unsupported for outcome in found if outcome.unsupported] == []
 
 
+def test_two_questions_in_one_message_are_both_answered() -> None:
+    reply = ask("how sure are you about F4, and where does it lie?")
+    assert "0.0021" in reply.text
+    assert "lower right" in reply.text
+
+
+def test_between_two_readings_the_narrator_asks_back_and_takes_the_choice() -> None:
+    reply = ask("and that thing over there, hm, somehow?", "parts", None, "explain F3")
+    assert reply.text.rstrip().endswith("?") or "not sure" in reply.text or "did not understand" in reply.text
+    assert not [one for one in reply.evidence if one.tool in ("label_finding", "summarise_incident")]
+
+
+def test_a_question_about_incidents_makes_none() -> None:
+    for question in ("any incidents on the line?", "how many incidents were there?", "a summary, but no incident yet"):
+        assert "summarise_incident" not in [one.tool for one in ask(question).evidence], question
+
+
+def test_rounds_of_conversations_keep_what_was_learned_from_them() -> None:
+    cases = load_dialogues(EVALS / "conversations_rounds.yaml")[-97:]
+    found = evaluate(cases, conversation(Narrator()))
+    assert share(found) >= 0.85, report(found)
+    assert [outcome.unsupported for outcome in found if outcome.unsupported] == []
+
+
 def test_a_correction_of_a_name_changes_nothing_in_the_store() -> None:
     reply = ask("no wait, I meant F4", "parts", None, "explain F5")
     assert [one.tool for one in reply.evidence] == ["explain_finding"]

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from assistant.evidence import Evidence
 from assistant.llm.dialogue import first_value, sample_topic
-from assistant.llm.mentions import DAY
+from assistant.llm.mentions import DAY, clock_of
 from assistant.llm.naming import match_name, position_in
 from assistant.llm.pointing import part_meant, points_at_region, region_meant
 from assistant.llm.results import Finished, Results
@@ -74,6 +74,8 @@ class Desk(Results):
             return [self.flagged(seen.bare[0])]
         if described := self._described():
             return [described]
+        if seen.times and self.asked.intent != "list":
+            return [self._at_time(seen.times[0])]
         if seen.day:
             return [self._in_the(seen.day[0])]
         if "worst" in self.reading.concepts and self.asked.intent not in ("worst", "list"):
@@ -189,6 +191,15 @@ class Desk(Results):
         if len(fitting) > 1 and self.asked.intent != "compare":
             self.end("which_finding", listed, names=self.pen.alternatives(fitting[:4]))
         return fitting[0]
+
+    def _at_time(self, time: str) -> str:
+        """The event that begins at a time of day, or the latest that began before it."""
+        listed = self.use("list_findings", run=self.run(), limit=50, order="index")
+        starts = {name: begins(View(listed, name))[11:16] for name in listing(listed)}
+        begun = [name for name, start in starts.items() if start and start <= clock_of(time)]
+        if not begun:
+            self.end("time_none", listed)
+        return max(begun, key=lambda name: starts[name])
 
     def _in_the(self, part: str) -> str:
         """The event that begins in a part of the day; of several, the answer asks which."""

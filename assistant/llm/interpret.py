@@ -50,6 +50,9 @@ _WANTS = re.compile(
 )
 _SUPPOSING = ("repaired", "without", "method")
 _THEN = re.compile(r"\b(?:then|after (?:that|this|it)|afterwards)\b")
+_WHICH_OF_TWO = re.compile(
+    r"\bwhich (?:one )?(?:of (?:them|those|these|the two|both) )?is (?:\w{3,}er|worse|better|more \w+)\b"
+)
 _OF_THESE = re.compile(
     r"\b(?:any|some|which|all|how many) of (?:these|those|them|the (?:findings|events|rows|alarms))\b"
 )
@@ -120,6 +123,8 @@ def interpret(
         kept = previous.reading.concepts & _CARRIED if previous else frozenset()
         return Ask(shortened, replace(reading, concepts=reading.concepts | kept), shortened=True)
     intent = _by_form(reading, _by_names(reading, reading.intent, memory, focus))
+    if previous and previous.intent == "compare" and _WHICH_OF_TWO.search(reading.plain):
+        intent = "compare"
     if previous and previous.intent in _SUPPOSING and intent in ("sure", "guide_p") and _THEN.search(reading.plain):
         intent = previous.intent  # "what is the p-value then?"
     known = HARDLY if reading.language == "English" else ABROAD
@@ -328,6 +333,7 @@ def _by_form(reading: Reading, intent: str) -> str:
     asks = reading.asks or (reading.words[:1] and reading.words[0] in _ASKING)
     if intent == "incident" and (
         not (_ORDER_TO_WRITE.search(reading.plain) or reading.mentions.incidents)
+        or re.search(r"\b(?:no|not an?|without an?) (?:incident|report)\b", reading.plain)
         or (asks and not _POLITE.search(reading.plain) and not _WANTS.search(reading.plain))
     ):
         return next(name for name, _ in reading.scores if not intents()[name].get("changes"))

@@ -194,6 +194,13 @@ def _one_of_a_day(match: re.Match[str], seen: Mentions) -> str:
     return f"the xtime {match['thing']}"
 
 
+def clock_of(time: str) -> str:
+    """ "9:30pm" as "21:30"."""
+    hour, minute = re.findall(r"\d+", time)[:2]
+    late = 12 if time.rstrip().endswith("pm") and int(hour) < 12 else 0
+    return f"{int(hour) + late:02d}:{minute}"
+
+
 _MACHINE = "press|line|machine|pump|station|shift|lane|belt|motor|robot|cell|camera|plant|hall|bay|oven|mill|lathe"
 _NUMBERED = r"(?:no\.?|nr\.?|numbers?|#|id)?"
 _THING = "one|finding|anomaly|defect|part|image|picture|row|event"

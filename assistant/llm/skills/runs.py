@@ -9,7 +9,7 @@ from assistant.evidence import Evidence, Fact
 from assistant.kinds import load_kinds
 from assistant.llm.desk import Desk, first_run, listing
 from assistant.llm.dialogue import first_value
-from assistant.llm.mentions import DAY
+from assistant.llm.mentions import DAY, clock_of
 from assistant.llm.naming import match_name, position_in
 from assistant.llm.phrases import span
 from assistant.llm.skills import skill
@@ -321,7 +321,7 @@ def _line(desk: Desk, evidence: Evidence, name: str, arguments: dict[str, Any]) 
 def _within(desk: Desk) -> None:
     """The events that begin after, before or between times of day, in their order."""
     evidence = desk.try_("list_findings", run=desk.run(), limit=50, order="index")
-    clocks = sorted(_clock(time) for time in desk.reading.mentions.times[:2])
+    clocks = sorted(clock_of(time) for time in desk.reading.mentions.times[:2])
     before = len(clocks) == 1 and re.search(r"\b(?:before|until|till|earlier)\b", desk.reading.plain)
     if desk.reading.mentions.day:
         clocks = list(DAY[desk.reading.mentions.day[0]])
@@ -334,17 +334,10 @@ def _within(desk: Desk) -> None:
         desk.pen.item(_line(desk, evidence, name, {"order": "index"}), evidence)
 
 
-def _clock(time: str) -> str:
-    """ "9:30pm" as "21:30"."""
-    hour, minute = re.findall(r"\d+", time)[:2]
-    late = 12 if time.rstrip().endswith("pm") and int(hour) < 12 else 0
-    return f"{int(hour) + late:02d}:{minute}"
-
-
 def _at_time(desk: Desk) -> None:
     """The event that covers a time of day, explained: of those that begin before it, the latest."""
     evidence = desk.try_("list_findings", run=desk.run(), limit=50, order="index")
-    clock = _clock(desk.reading.mentions.times[0])
+    clock = clock_of(desk.reading.mentions.times[0])
     begun = [name for name in listing(evidence) if (start := begins(View(evidence, name))) and start[11:16] <= clock]
     if not begun:
         desk.end("time_none", evidence)
