@@ -51,7 +51,7 @@ class News:
         newest = newest_finding(self.store)
         if not newest:
             return (newest, "", session, *[gr.skip()] * 6)
-        session.filter = {**Session().filter, "order": "created"}
+        session.filter = Session().filter
         return (newest, "", session, *self.page.focus_on(session, f"F{newest}"))
 
 
