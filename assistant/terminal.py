@@ -220,3 +220,7 @@ def show_answer(answer: Answer) -> None:
         remark(notice)
     for claim in answer.removed:
         remark(f"Left out, since no evidence supports it: {claim.text} ({claim.reason})")
+    used = answer.usage
+    if used.read or used.written:  # only where the provider tells
+        cost = f", cost {used.cost:.4g}" if used.cost is not None else ""
+        remark(f"{answer.model}: {answer.seconds:.1f} s, {used.read:,} tokens read, {used.written:,} written{cost}.")
