@@ -78,6 +78,11 @@ def test_a_question_about_incidents_makes_none() -> None:
         assert "summarise_incident" not in [one.tool for one in ask(question).evidence], question
 
 
+def test_conversations_of_people_at_work_keep_what_was_learned_from_them() -> None:
+    found = evaluate(load_dialogues(EVALS / "conversations_third.yaml"), conversation(Narrator()))
+    assert share(found) >= 0.92, report(found)
+
+
 def test_rounds_of_conversations_keep_what_was_learned_from_them() -> None:
     cases = load_dialogues(EVALS / "conversations_rounds.yaml")[-97:]
     found = evaluate(cases, conversation(Narrator()))

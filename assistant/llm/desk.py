@@ -11,12 +11,13 @@ from dataclasses import replace
 from typing import NoReturn
 
 from assistant.evidence import Evidence
+from assistant.llm.days import made_on, names_a_day
 from assistant.llm.dialogue import first_value, sample_topic
 from assistant.llm.mentions import DAY, clock_of
 from assistant.llm.naming import match_name, position_in
 from assistant.llm.pointing import part_meant, points_at_region, region_meant
 from assistant.llm.results import Finished, Results
-from assistant.llm.view import View, begins
+from assistant.llm.view import View, begins, lasts
 
 _OTHER = re.compile(
     r"\bthe (?:other|previous)(?: (?:one|finding|part|event|row|image|alarm))?(?=[\s?.!,]*$| and | of | in )"
@@ -24,6 +25,15 @@ _OTHER = re.compile(
 )
 
 
+_THAT_RUN = re.compile(r"\bthat (?:run|day|evening|night|morning|shift|batch)\b")
+_OF_THOSE = re.compile(r"\bof (?:those|these|them)\b")
+_LATER_OF = re.compile(r"\b(?:later|latter|lower) (?:one )?of (?:the )?(?:two|those|these|them)\b")
+_MOST_RUNS = 7  # runs that are looked through for one of a day
+_DURATION = re.compile(r"\b(?:longest|shortest)\b")
+_LEAST = re.compile(
+    r"\bleast (?:\w+ )?(?:sure|certain|confident|anomalous|unusual|suspicious|convincing|odd|strange|serious|bad)\b"
+    r"|\b(?:weakest|mildest|most harmless) (?:one|finding|event|alarm|of)\b"
+)
 _THE_ONE = re.compile(
     r"\bthe (?:one|finding|event|part|row|image|payment|alarm) "
     r"(?:with|about|on|in|at|involving|concerning|where|that has|that involves) (?:the )?(?P<rest>[\w _-]{2,40})"
@@ -39,6 +49,8 @@ class Desk(Results):
         """The run that the question names; None for the latest."""
         if self.reading.mentions.runs:
             return self.reading.mentions.runs[0]
+        if day := self.day_run():
+            return day if day != self.known.latest_run else None
         if (
             "since" not in self.reading.words
             and re.search(r"\b(?:previous|earlier|yesterday|last but one|before)\b", self.reading.plain)
@@ -47,9 +59,26 @@ class Desk(Results):
             latest = first_run(self.use("overview"))
             if latest and int(latest[1:]) > 1:
                 return f"R{int(latest[1:]) - 1}"
+        if _THAT_RUN.search(self.reading.plain):
+            return self.spoken_run
         if "recent" in self.reading.concepts or self.asked.intent == "overview":
             return None
         return self.spoken_run
+
+    def day_run(self) -> str | None:
+        """The run made on the day that the question names, None where it names none or no run was made on it."""
+        words = self.reading.plain
+        if not names_a_day(words) or "since" in self.reading.words:
+            return None
+        latest = first_run(newest := self.use("overview")) or "R1"
+        for number in range(int(latest[1:]), max(0, int(latest[1:]) - _MOST_RUNS), -1):
+            run = f"R{number}"
+            evidence = newest if run == latest else self.try_("overview", run=run)
+            facts = {fact.field: str(fact.value) for fact in evidence.facts if fact.subject == run}
+            if made_on(words, facts.get("source", ""), facts.get("created", "")):
+                self.known.latest_run = latest
+                return run
+        return None
 
     @property
     def spoken_run(self) -> str | None:
@@ -65,7 +94,7 @@ class Desk(Results):
 
     def findings(self) -> list[str]:
         """The findings that are meant, at least one."""
-        seen = self.reading.mentions
+        seen, words = self.reading.mentions, self.reading.plain
         named = [*seen.findings, *(self.flagged(name) for name in seen.samples)]
         named += [self.at_place(place) for place in seen.places]
         if named:
@@ -78,6 +107,11 @@ class Desk(Results):
             return [self._at_time(seen.times[0])]
         if seen.day:
             return [self._in_the(seen.day[0])]
+        if _LATER_OF.search(words) and len(self.memory.shown) > 1:
+            listed = self.use("list_findings", run=self.run(), limit=50, order="index")
+            return [[name for name in listing(listed) if name in self.memory.shown][-1]]
+        if _LEAST.search(words) or _DURATION.search(words):
+            return [self._extreme()]
         if "worst" in self.reading.concepts and self.asked.intent not in ("worst", "list"):
             return [self.worst()]
         return [self._pointed_at()]
@@ -93,6 +127,8 @@ class Desk(Results):
     def sample(self, name: str) -> Evidence:
         """The result for a named sample; tried without its noun ("row 217" -> "217") where that is not known."""
         run = self.reading.mentions.runs[0] if self.reading.mentions.runs else self.spoken_run
+        if day := self.day_run():
+            run = day if day != self.known.latest_run else None
         found = self.try_("find_sample", name=name, run=run)
         if found.status == "no_data" and run and not self.reading.mentions.runs:
             run = None
@@ -135,11 +171,24 @@ class Desk(Results):
 
     def worst(self) -> str:
         """The most anomalous finding of the run."""
+        if _OF_THOSE.search(self.reading.plain) and self.memory.shown_last and len(self.memory.shown) > 1:
+            return self.memory.shown[0]
         evidence = self.use("overview", run=self.run())
         best = first_value(evidence, "most_anomalous")
         if not best:
             self.nothing_flagged(evidence)
         return str(best)
+
+    def _extreme(self) -> str:
+        """The longest, the shortest or the least anomalous finding of the run."""
+        listed = self.use("list_findings", run=self.run(), limit=50)
+        names = listing(listed)
+        if not names:
+            self.nothing_flagged(listed)
+        if _LEAST.search(self.reading.plain):
+            return names[-1]
+        lengths = {name: lasts(View(listed, name)) for name in names}
+        return (min if "shortest" in self.reading.plain else max)(names, key=lambda name: lengths[name])
 
     def nothing_flagged(self, evidence: Evidence) -> NoReturn:
         """Finish by saying that the run has no findings."""
@@ -159,13 +208,27 @@ class Desk(Results):
             return self._other()
         if re.search(r"\bnext (?:one|finding|part|event)\b|^(?:and )?(?:the )?next\W*$", words):
             return self._next()
+        if re.search(r"\b\w+day's\b", words) and (day := self.day_run()):
+            of_day = [topic for topic in topics if self.memory.homes.get(topic) == day]
+            if of_day:
+                return self._topic(of_day[-1])
+        if (owner := self._owner_of_part()) is not None:
+            return owner
         if self.turn.focus and (self.turn.focus != self.memory.focus or not topics):
             return self.turn.focus
-        if topics:
+        if topics and not (self.memory.shown_last and len(self.memory.shown) == 1):
             return self._topic(topics[-1])
         if len(self.memory.shown) == 1:
             return self.memory.shown[0]
         return self._only_or_ask()
+
+    def _owner_of_part(self) -> str | None:
+        """Of two that were compared, the one that alone has the channel that is named: "the oil pressure there"."""
+        pair = self.memory.pair
+        if not pair or pair[0] not in self.memory.topics[-2:]:
+            return None
+        has = [name for name in pair if match_name(self.reading, self.known.parts.get(name, []))]
+        return has[0] if len(has) == 1 else None
 
     def _topic(self, topic: str) -> str:
         """A topic is a finding, or a sample that was not flagged: then the answer ends there."""
@@ -254,6 +317,8 @@ class Desk(Results):
         seen = self.reading.mentions
         named = [*seen.findings, *(self.flagged(name) for name in seen.samples)]
         named += [self.at_place(place) for place in seen.places]
+        if not named and len(seen.bare) >= 2:
+            named = [self.flagged(name) for name in seen.bare[:2]]
         named += [one] if not named and (one := self._described()) else []
         if self.memory.pair and re.search(r"\b(?:former|latter)\b", self.reading.plain):
             named.insert(0, self.memory.pair[1 if "latter" in self.reading.plain else 0])

@@ -19,6 +19,7 @@ _WRONG_SENTENCE = re.compile(r'^- Sentence \d+, ("(?:[^"\\]|\\.)*"):', re.MULTIL
 _ONE = ("describe_finding", "show_map", "explain_finding", "compare_with_normal", "find_similar", "what_if_repaired",
         "what_if_without", "what_if_method", "label_finding")  # fmt: skip
 _MOST_NAMES = 200  # channels that a question is searched for
+_GONE_THROUGH = 50  # findings of a list that is looked through, not shown
 _LISTS = ("list_findings", "find_similar", "summarise_incident")
 
 
@@ -62,6 +63,7 @@ class Memory:
     latest_run: str | None = None
     part: str | None = None  # the channel or feature that was named or tried last
     modality: str = ""
+    homes: dict[str, str] = field(default_factory=dict)  # finding or sample -> its run, as far as told
 
     def copy(self) -> Memory:
         """The same, to be taken further without a change here."""
@@ -70,6 +72,7 @@ class Memory:
         fresh.parts = {key: list(names) for key, names in self.parts.items()}
         fresh.regions = {key: list(names) for key, names in self.regions.items()}
         fresh.areas = {key: dict(areas) for key, areas in self.areas.items()}
+        fresh.homes = dict(self.homes)
         fresh.units = {key: set(units) for key, units in self.units.items()}
         return fresh
 
@@ -78,8 +81,15 @@ class Memory:
         self.shown_last = False
         for evidence in turn.evidence:
             self.take(evidence)
+        self._narrow(turn)
         self.focus = turn.focus
         return self
+
+    def _narrow(self, turn: Turn) -> None:
+        """Of a list that was gone through for some of its findings, those that the answer told were shown."""
+        if self.shown_last and turn.evidence and turn.evidence[-1].arguments.get("limit") == _GONE_THROUGH:
+            told = [name for name in self.shown if re.search(rf"\b{name}\b", turn.answer)]
+            self.shown = told or self.shown
 
     def take(self, evidence: Evidence) -> None:
         """Remember one result."""
@@ -105,6 +115,8 @@ class Memory:
             self.topic(self.pair[0])
         elif tool == "find_sample":
             self.topic(sample_topic(evidence))
+            if self.topics and self.run:
+                self.homes[self.topics[-1]] = self.run
         elif tool == "overview":
             if not arguments.get("run"):
                 self.latest_run = next((one for one in evidence.subjects if one.startswith("R")), self.latest_run)

@@ -15,6 +15,7 @@ from assistant.llm.dialogue import Memory, Turn, channel_names
 from assistant.llm.naming import match_name, position_in
 from assistant.llm.places import drawn
 from assistant.llm.pointing import region_meant
+from assistant.llm.speech import STILL, by_phrase
 from assistant.llm.teaching import lesson
 from assistant.llm.understand import Reading, connectives, fold, intents, understand
 
@@ -51,7 +52,7 @@ _WANTS = re.compile(
 _SUPPOSING = ("repaired", "without", "method")
 _THEN = re.compile(r"\b(?:then|after (?:that|this|it)|afterwards)\b")
 _WHICH_OF_TWO = re.compile(
-    r"\bwhich (?:one )?(?:of (?:them|those|these|the two|both) )?is (?:\w{3,}er|worse|better|more \w+)\b"
+    r"\bwhich (?:one )?(?:of (?:them|those|these|the two|both) )?is (?:the )?(?:\w{3,}er|worse|better|more \w+)\b"
 )
 _OF_THESE = re.compile(
     r"\b(?:any|some|which|all|how many) of (?:these|those|them|the (?:findings|events|rows|alarms))\b"
@@ -90,6 +91,8 @@ def remembered(turns: Sequence[Turn]) -> list[Memory]:
 
 def name_spoken(memory: Memory, reading: Reading) -> None:
     """Remember the channel, feature or region of the topic that a question named."""
+    if not memory.topics and (reading.mentions.samples or reading.mentions.bare):
+        memory.topic(f"sample {(reading.mentions.samples or reading.mentions.bare)[0]}")
     topic = memory.topics[-1] if memory.topics else ""
     memory.part = match_name(reading, memory.parts.get(topic, [])) or memory.part
     regions = memory.regions.get(topic, [])
@@ -119,6 +122,10 @@ def interpret(
     if previous and previous.between and (chosen := _chosen(reading, previous)):
         return chosen
     reading = weigh(_places_again(reading, previous, memory), memory, previous, focus)
+    if phrased := by_phrase(reading, memory, before, focus, answers and before in ABOUT_FINDING):
+        return Ask(phrased, reading)
+    if previous and previous.intent in _SUPPOSING and not reading.mentions.findings and STILL.search(reading.plain):
+        return Ask(previous.intent, previous.reading)
     if shortened := _shortened(reading, previous, memory, answers):
         kept = previous.reading.concepts & _CARRIED if previous else frozenset()
         return Ask(shortened, replace(reading, concepts=reading.concepts | kept), shortened=True)
@@ -130,6 +137,8 @@ def interpret(
     known = HARDLY if reading.language == "English" else ABROAD
     if not reading.words or (reading.score < (known if reading.known > 0.8 else UNSURE) and intent == reading.intent):
         intent = _unsure(reading)
+    elif intent == "help" and _torn(reading) and (focus or memory.topics):
+        intent = "why"  # "what is this" beside a finding
     elif intent == reading.intent and _torn(reading):
         return Ask("unclear", reading, between=(reading.scores[0][0], reading.scores[1][0]))
     return Ask(intent, reading)

@@ -34,9 +34,12 @@ NOUNS = tuple(
     for noun in nouns.replace("?", "").split("|")
 )
 ORDINALS = {
-    "first": 1, "1st": 1, "second": 2, "2nd": 2, "third": 3, "3rd": 3, "fourth": 4, "4th": 4, "fifth": 5, "5th": 5,
+    "first": 1, "1st": 1, "second": 2, "2nd": 2, "thrid": 3, "third": 3, "3rd": 3, "fourth": 4, "4th": 4,
+    "fifth": 5, "5th": 5,
     "sixth": 6, "6th": 6, "seventh": 7, "7th": 7, "eighth": 8, "8th": 8, "ninth": 9, "9th": 9, "tenth": 10, "10th": 10,
-    "last": -1, "final": -1, "erste": 1, "zweite": 2, "dritte": 3, "letzte": -1, "premier": 1, "premiere": 1,
+    "last": -1, "final": -1, "erste": 1, "ersten": 1, "zweite": 2, "zweiten": 2, "dritte": 3,
+    "dritten": 3, "vierte": 4, "vierten": 4, "letzte": -1, "letzten": -1, "quatrieme": 4, "tercero": 3, "tercera": 3,
+    "premier": 1, "premiere": 1,
     "deuxieme": 2, "derniere": -1, "primero": 1, "primera": 1, "segundo": 2, "segunda": 2, "ultimo": -1, "ultima": -1,
 }  # fmt: skip
 COUNTS = {
@@ -259,9 +262,12 @@ _RULES: list[tuple[re.Pattern[str], Callable[[re.Match[str], Mentions], str]]] =
     (re.compile(r"(?<![\w.])(?P<value>\d*\.\d+(?:e-?\d+)?|\d+e-\d+)(?P<percent>)(?!\w)"), _level),
     (re.compile(rf"\b(?P<before>{_WORST})\s+(?P<count>\d{{1,4}}|{_COUNT})\b(?P<after>)(?! (?:of|one))"), _count),
     (re.compile(rf"(?P<before>)\b(?P<count>\d{{1,4}}|{_COUNT})\s+(?P<after>{_WORST}|more|others?|best)\b"), _count),
+    (re.compile(rf"(?P<before>)\b(?P<count>\d{{1,4}}|{_COUNT})\s+(?P<after>(?:rejects|failures|flags|bad ones|"
+                r"bad parts|rejections|scraps|findings|alarms|events|anomalies))\b"), _count),
     (re.compile(r"\b(?:limit|only|show|list|give me)\s+(?P<before>)(?P<count>\d{1,4})\b(?P<after>)"), _count),
     (re.compile(r"(?:\bnumber|\bno\.|\bnr\.?|#)\s*(?P<numbers>\d{1,7})\b"), _findings),
-    (re.compile(r"(?:^(?:and |or |ok |ok and |then )?|\b(?:the|la|le|el|die|der|das|my|your)\s+)"
+    (re.compile(r"(?:^(?:and |or |ok |ok and |then )?|\b(?:the|la|le|el|die|der|das|den|dem|beim|vom|zum|du|"
+                r"au|del|al|my|your)\s+)"
                 rf"(?P<ordinal>{_ORDINAL})\b"
                 rf"(?=\s*(?:{_THING}|in the list|of (?:them|these|those)|please|(?:with|and|to|against|versus) the"
                 r"|[?.!,]|$))(?:\s+(?:{_THING})\b)?"),

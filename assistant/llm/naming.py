@@ -23,9 +23,18 @@ _RANK = re.compile(  # "the top three" ranks, it does not place
 )
 
 
+_NO_SIDE = re.compile(  # "you are right", "what is left", "right before it"
+    r"\b(?:is|are|am|was|were|that|not|be) (?:you )?(?:right|left)\b"
+    r"(?! (?:corner|side|edge|half|hand|part|of|in|at))(?= (?:to|about|over|for|\w+ing\b|now)|\W*$|$)"
+    r"|\b(?:you|we|they) are right\b|, right\b|\bright (?:before|after|now|away|next|there|beside)\b"
+    r"|\bleft (?:to (?!right\b)|over|open|out|undone|unreviewed)\b"
+    r"|\b(?:anything|what|something|nothing|how many) (?:is |are )?left\b"
+)
+
+
 def position_in(text: str) -> str | None:
     """A place inside a picture as the facts spell it: "top left corner" -> "upper left"."""
-    found = [_SIDES[word] for word in re.findall(r"[a-z]+", _RANK.sub("", text)) if word in _SIDES]
+    found = [_SIDES[word] for word in re.findall(r"[a-z]+", _NO_SIDE.sub("", _RANK.sub("", text))) if word in _SIDES]
     vertical = next((word for word in found if word in ("upper", "lower")), "")
     level = next((word for word in found if word in ("left", "right")), "")
     if "centre" in found and not (vertical and level):

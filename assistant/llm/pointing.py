@@ -18,13 +18,14 @@ _LARGE = re.compile(_THE + r"(?:big\w*|larg\w*|major|main|strong\w*|worst|worse)
 _OTHER = re.compile(r"\b(?:other|second|remaining) (?:spot|mark|region|one|area|place|scratch|stain|blob|defect)\b")
 _OTHER_PART = re.compile(r"\bother\b")
 _THAT_PART = re.compile(
-    r"\b(?:that|this|same|the|its) (?:channel|sensor|feature|column|field|gauge|signal|value|reading)\b"
+    r"\b(?:that|this|same|the|its) (?:channel|sensor|feature|column|field|gauge|signal|value|reading)\b|\bthe unit\b"
 )
 _CHANGED_IT = re.compile(  # "it" is what is changed, not the finding: "had it been normal", "leave it out"
     r"\b(?:had|if) (?:it|that|this) (?:was|were|had|been|is|read)\b|\b(?:it|that|this) out\b"
     r"|\b(?:repair|fix|correct|drop|remove|ignore|disregard|without|exclude|leave|take|set|replace|put|skip|use|using)"
     r"(?:e?d|ing)? (?:it|that|this)\b"
 )
+_THAT_ONE = re.compile(r"\b(?:only|just) (?:that|this)(?: one)?\b|\b(?:that|same) (?:spot|mark|region|area|place)\b")
 _ALL = re.compile(r"\b(?:both|all|everything|whole|entire|each)\b")
 
 
@@ -32,7 +33,7 @@ def points_at_region(reading: Reading) -> bool:
     """Whether a question may point at one region among several."""
     seen, words = reading.mentions, reading.plain
     named = bool(seen.regions or seen.region_places or position_in(words))
-    return named or any(pattern.search(words) for pattern in (_SMALL, _LARGE, _OTHER))
+    return named or any(pattern.search(words) for pattern in (_SMALL, _LARGE, _OTHER, _THAT_ONE))
 
 
 def region_meant(
@@ -59,6 +60,8 @@ def region_meant(
         return at
     if len(regions) < 2 or _ALL.search(words):
         return None
+    if tried and _THAT_ONE.search(words):
+        return tried
     if areas and _SMALL.search(words):
         return min(areas, key=lambda name: areas[name])
     if areas and _LARGE.search(words):

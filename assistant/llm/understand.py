@@ -33,7 +33,7 @@ _POLITE = (  # "could you please list ...", "I would like you to ..."
 )
 _SHORT = re.compile(r"(why|where|when|how|who|what|which|that|this|there|it|they|we|you|he|she)'(d|ll|re|ve|s)")
 _SUPERLATIVE = re.compile(  # "the dodgiest one", but not "interest" or "nearest"
-    r"(?!(?:inter|requ|sugg|prot|fore|harv|hon|mod|cont|inv|arr|dig|latt?|old|new|earli|near|clos)est)"
+    r"(?!(?:inter|requ|sugg|prot|fore|harv|hon|mod|cont|inv|arr|dig|long|short|latt?|old|new|earli|near|clos)est)"
     r"[a-z]{3,}(?:i|[^aeiou])est"
 )
 _LONGEST_PHRASE = 5
@@ -231,7 +231,8 @@ class _Lexicon:
         self.english |= {word for example in examples for word in re.findall(r"[a-z]+", fold(example))}
         meant = {word for phrase, names in english.items() if names for word in phrase.split()}
         contracted = {word for key, value in self.contractions.items() for word in (key, *value.split())}
-        self.speller = Speller(meant | contracted | _fold_all(mentions.NOUNS), self.english)
+        named = _fold_all((*mentions.NOUNS, *mentions.ORDINALS))
+        self.speller = Speller(meant | contracted | named, self.english)
 
     @staticmethod
     @cache

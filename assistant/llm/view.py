@@ -6,6 +6,7 @@ Knows the shape of facts; not tools or wording.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from assistant.evidence import Evidence, Fact
 
@@ -94,3 +95,14 @@ def begins(view: View) -> str:
     """When an event begins, in ISO form; "" where that is not known."""
     fact = view.interval["start_time"] if view.interval is not None else None
     return str(fact.value) if fact is not None else ""
+
+
+def lasts(view: View) -> float:
+    """How many seconds an event lasts; 0 where that is not known."""
+    sample = view["sample"]
+    ends = str(sample.value).split("..") if sample is not None else []
+    try:
+        start, end = (datetime.fromisoformat(one) for one in ends)
+    except ValueError:
+        return 0.0
+    return (end - start).total_seconds()

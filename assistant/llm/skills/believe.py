@@ -115,7 +115,7 @@ def trust(desk: Desk) -> None:
 def spread(desk: Desk) -> None:
     """Which channel left its course first, and which followed."""
     if "trace_event" not in desk.defaults:
-        skills()["blame"](desk)
+        skills()["when"](desk)
         return
     name = desk.finding()
     evidence = desk.use("trace_event", finding=name)

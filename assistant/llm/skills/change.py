@@ -58,7 +58,8 @@ def incident(desk: Desk) -> None:
     ):
         named = (
             [desk.finding()]
-            if (desk.memory.topics or desk.turn.focus) and "recent" not in desk.reading.concepts
+            if (desk.turn.focus or any(one.startswith("F") for one in desk.memory.topics[-1:]))
+            and "recent" not in desk.reading.concepts
             else []
         )
     if named and _AND_ITS_LIKE.search(desk.reading.plain):

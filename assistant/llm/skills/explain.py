@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from assistant.evidence import Evidence
-from assistant.llm.desk import Desk
+from assistant.llm.desk import Desk, first_run
 from assistant.llm.phrases import span
 from assistant.llm.skills import skill
 from assistant.llm.skills.runs import say_where
+from assistant.llm.speech import asks_for_the_run
 from assistant.llm.view import Piece, View, number
 from assistant.modalities import kind
 
@@ -129,7 +130,10 @@ def _say_regions(desk: Desk, evidence: Evidence, view: View, label: str) -> None
 
 @skill("when")
 def when(desk: Desk) -> None:
-    """Start and end of an event; other samples have no time of their own."""
+    """Start and end of an event; of other samples, and of what was scored when, the time of the run."""
+    if asks_for_the_run(desk.reading.plain):
+        _say_run(desk, desk.run() or desk.memory.run)
+        return
     name = desk.finding()
     evidence = desk.use("describe_finding", finding=name)
     view, label = View(evidence, name), desk.pen.finding(evidence, name)
@@ -140,6 +144,7 @@ def when(desk: Desk) -> None:
     if place is None:
         if view["start_time"] is None:
             desk.say("when_no_time", evidence, name=label)
+            _say_run(desk, str(view["run"].value) if view["run"] is not None else desk.memory.run)
             say_place(desk, evidence, view)
             return
         place = Piece("interval", "", view.facts)
@@ -148,6 +153,14 @@ def when(desk: Desk) -> None:
     first = view.first
     if first is not None:
         desk.say("blame_first", evidence, name=name, part=first.name, share=first["share"])
+
+
+def _say_run(desk: Desk, run: str | None) -> None:
+    """Of what a run is and when it was made."""
+    evidence = desk.use("overview", run=run)
+    facts = {fact.field: fact for fact in evidence.facts if fact.subject == first_run(evidence)}
+    desk.say("when_created", evidence, run=first_run(evidence), created=facts.get("created"))
+    desk.say("when_source", evidence, source=facts.get("source"))
 
 
 def _say_frames(desk: Desk, evidence: Evidence, place: Piece, label: str) -> None:

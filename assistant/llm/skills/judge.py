@@ -6,7 +6,7 @@ import re
 
 from assistant.evidence import Evidence
 from assistant.llm.desk import Desk
-from assistant.llm.dialogue import sample_topic
+from assistant.llm.dialogue import first_value, sample_topic
 from assistant.llm.skills import skill, skills
 from assistant.llm.skills.runs import say_where
 from assistant.llm.view import View
@@ -70,6 +70,9 @@ def sure(desk: Desk) -> None:
 def check(desk: Desk) -> None:
     """Whether a sample is normal: its p-value against alpha."""
     seen = desk.reading.mentions
+    if (beside := _BESIDE.search(desk.reading.plain)) and not seen.samples and not seen.bare:
+        _check_beside(desk, beside["way"])
+        return
     if not seen.samples and not seen.bare:
         topics = desk.memory.topics
         if topics and topics[-1].startswith("sample ") and not seen.findings:
@@ -93,6 +96,25 @@ def check(desk: Desk) -> None:
         return
     described = desk.use("describe_finding", finding=topic)
     say_where(desk, described, View(described, topic), named=True)
+
+
+_BESIDE = re.compile(r"\b(?P<way>before|after|same)\b")
+
+
+def _check_beside(desk: Desk, way: str) -> None:
+    """The sample before or after the one spoken of, or the one of its name in another run."""
+    topic = desk.memory.topics[-1] if desk.memory.topics else desk.finding()
+    told = desk.use("describe_finding", finding=topic) if topic.startswith("F") else None
+    name = str(first_value(told, "sample")) if told else topic.removeprefix("sample ")
+    number = re.search(r"\d+(?=\D*$)", name)
+    if number is None:
+        desk.end("unclear")
+    step = {"before": -1, "after": 1, "same": 0}[way]
+    evidence = desk.sample(name if step == 0 else str(int(number[0]) + step))
+    found = sample_topic(evidence)
+    if not found.startswith("F"):
+        desk.not_flagged(evidence)
+    _say_flagged(desk, evidence, found, False)
 
 
 def _say_flagged(desk: Desk, evidence: Evidence, finding: str, yes_or_no: bool) -> None:

@@ -6,6 +6,7 @@ import re
 
 from assistant.evidence import Evidence, Fact
 from assistant.llm.desk import Desk
+from assistant.llm.phrases import span
 from assistant.llm.skills import skill
 from assistant.llm.view import View, number
 
@@ -22,6 +23,8 @@ def similar(desk: Desk) -> None:
     rows = _similarities(evidence, name)
     if evidence.status == "error":
         desk.tell_note(evidence)
+    if day := desk.day_run():
+        rows = [row for row in rows if (run := View(evidence, row[0])["run"]) is not None and run.value == day]
     if not rows:
         desk.end("similar_none", evidence, name=name)
     other, fact = rows[0]
@@ -82,6 +85,9 @@ def _compare_places(desk: Desk, evidence: Evidence, one: View, two: View) -> Non
         else:
             desk.say("compare_place", evidence, first=one.name, second=two.name, position=here, other_position=there)
     elif one.parts and two.parts:
+        if one.interval is not None and two.interval is not None:
+            spans = [span(place["start_time"], place["end_time"]) for place in (one.interval, two.interval)]
+            desk.say("compare_spans", evidence, first=one.name, second=two.name, span=spans[0], other_span=spans[1])
         here_part, there_part = one.carriers()[0].name, two.carriers()[0].name
         if here_part == there_part:
             desk.say("compare_part_same", evidence, part=here_part)

@@ -194,14 +194,21 @@ def list_findings(desk: Desk) -> None:
         (_within if desk.reading.mentions.day or _BOUND.search(desk.reading.plain) else _at_time)(desk)
         return
     arguments = _filters(desk)
+    among = desk.memory.shown if desk.memory.shown_last and _WHICH_FIRST.search(desk.reading.plain) else []
+    if len(among) > 1 and arguments.get("limit") == 1:
+        arguments["limit"] = 50
     evidence = desk.try_("list_findings", **arguments)
     names = listing(evidence)
+    if len(among) > 1:
+        names = [name for name in names if name in among][:1]
     if evidence.status == "error":
         desk.tell_note(evidence)
     if not names:
         if len(set(arguments) - {"run", "limit", "order", "descending"}) == 0:
             desk.nothing_flagged(evidence)
         desk.end("nothing_matches", evidence)
+    if len(names) == 1 and re.search(r"\bboth\b", desk.reading.plain):
+        desk.say("list_only", evidence, name=names[0])
     _head(desk, evidence, arguments, len(names))
     for name in names[:20]:
         desk.pen.item(_line(desk, evidence, name, arguments), evidence)
@@ -231,9 +238,14 @@ def _filters(desk: Desk) -> dict[str, Any]:
     found.update(_state(words))
     if "position" not in found and (part := _part_filter(desk)):
         found["part"] = part
+    elif desk.memory.part and re.search(r"\b(?:that|same|this) (?:channel|sensor|feature|field|gauge|signal)\b", words):
+        found["part"] = desk.memory.part
     return {key: value for key, value in found.items() if value is not None}
 
 
+_WHICH_FIRST = re.compile(
+    r"^(?:and |so )*which (?:one )?(?:of (?:them|those|these|the two) )?(?:came|was|is|happened|started|began)\b"
+)
 _ONE_IN_TIME = re.compile(  # one is asked for: "the earliest event", "which came first"
     r"\b(?:earliest|oldest|latest|newest|most recent)\b(?! (?:first|run|batch|data|to|findings|events|ones))"
     r"|\b(?:came|was|happened|started|began|is) (?:first|last|earliest|latest)\b|\b(?:first|last) of (?:the day|all)\b"
@@ -255,7 +267,11 @@ def _state(words: str) -> dict[str, Any]:
         return {"state": "false alarm"}
     if re.search(r"\bconfirmed\b|\btrue positives?\b", words):
         return {"state": "confirmed"}
-    if re.search(r"\b(?:unreviewed|unlabell?ed|new|open|not been looked|not yet|unchecked)\b", words):
+    if re.search(
+        r"\b(?:unreviewed|unlabell?ed|new|open|remaining|remains?|left to|"
+        r"left open|outstanding|pending|to review|not been looked|not yet|unchecked)\b",
+        words,
+    ):
         return {"state": "new"}
     return {}
 
@@ -265,7 +281,8 @@ def _part_filter(desk: Desk) -> str | None:
     reading = desk.reading
     asks = bool({"channel", "blame"} & reading.concepts or reading.mentions.channels) or bool(
         re.search(
-            r"\b(?:involv\w+|about|in|with|by|for|off|concern\w*|where|to do with|around|touch\w*|affect\w*)\b",
+            r"\b(?:involv\w+|about|in|with|by|for|off|concern\w*|where|to do with|around|touch\w*|affect\w*|"
+            r"ha[sd]|have|ones)\b",
             reading.plain,
         )
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 from assistant.evidence import Evidence
-from assistant.llm.desk import Desk
+from assistant.llm.desk import Desk, first_run
 from assistant.llm.interpret import WITHOUT_TOOLS
 from assistant.llm.skills import skill
+from assistant.llm.speech import asks_for_the_level
 
 GUIDES = {"guide_p": "p-value", "guide_alpha": "alpha", "guide_map": "map", "guide_methods": "methods",
           "guide_score": "score", "guide_counterfactual": "counterfactual", "help": "help"}  # fmt: skip
@@ -18,6 +19,10 @@ _SENTENCES = 4
 def guide(desk: Desk) -> None:
     """The first sentences of a reading guide, word for word."""
     topic = _topic(desk)
+    if topic == "alpha" and asks_for_the_level(desk.reading.plain):
+        told = desk.use("overview", run=desk.run())
+        used = next((fact for fact in told.facts if fact.field == "alpha"), None)
+        desk.end("alpha_now", told, run=first_run(told), alpha=used)
     evidence = desk.use("read_guide", topic=topic)
     sentences = _sentences(evidence)
     if topic == "alpha":  # told within the guide on p-values
