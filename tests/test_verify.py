@@ -212,16 +212,19 @@ def read_claims(path: Path) -> list[tuple[str, dict[str, Evidence], bool]]:
 
 
 @pytest.mark.parametrize(
-    ("name", "most_flagged"),
-    [("claims", 1), ("claims_second", 1), ("claims_third", 1), ("claims_fourth", 1), ("claims_fifth", 5)],
-)
-def test_claims_written_by_hand(name, most_flagged):
+    ("name", "most_flagged", "most_missed"),
+    [
+        ("claims", 1, 0), ("claims_second", 1, 0), ("claims_third", 1, 0), ("claims_fourth", 1, 0),
+        ("claims_fifth", 5, 0), ("claims_sixth", 8, 4),
+    ],
+)  # fmt: skip
+def test_claims_written_by_hand(name, most_flagged, most_missed):
     claims = read_claims(CLAIMS / f"{name}.yaml")
     flagged = [text for text, evidence, true in claims if true and not verify(text, evidence).ok]
     missed = [text for text, evidence, true in claims if not true and verify(text, evidence).ok]
     assert len(claims) > 50
     assert len(flagged) <= most_flagged, flagged
-    assert missed == []
+    assert len(missed) <= most_missed, missed
 
 
 def test_generated_claims():

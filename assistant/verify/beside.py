@@ -128,8 +128,12 @@ def count_noun(scene: Scene, number: Number) -> list[str]:
         rf"\s+(?:out\s)?of\s+(?:(?:the|these|all|its)\s+)?(?:\d[\d,]*|{NUMBER_WORDS})(?=\s)", behind, re.I
     ):
         behind = behind[partly.end() :]
-    words = re.match(r"(?:[\s-]+[A-Za-z]+){1,3}", behind)
-    for word in re.findall(r"[A-Za-z]+", words[0]) if words else []:
+    match = re.match(r"(?:[\s-]+[A-Za-z]+){1,3}", behind)
+    words = match[0] if match else ""
+    whole = re.search(rf"(?:\d|{NUMBER_WORDS})\s(?:out\s)?of\s(?:the|all)\s$", scene.text[: number.start], re.I)
+    for word in re.findall(r"[A-Za-z]+", words):
+        if whole and word.lower() == "flagged" and not words.lower().startswith(" flagged"):
+            break  # "20 of the 1,250 seams were flagged": the 20 were
         if word.lower() in COUNT_NOUNS:
             return [*COUNT_NOUNS[word.lower()], *(["findings"] if partly else [])]
         if word.lower() in {

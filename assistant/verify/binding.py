@@ -14,7 +14,9 @@ from assistant.verify.facts import ROLES, SECONDS, Known, Pool
 from assistant.verify.following import Following
 from assistant.verify.owners import Owners, Scope
 from assistant.verify.reading import Number
+from assistant.verify.repairs import repair_of, repair_told
 from assistant.verify.scene import Mention, Scene
+from assistant.verify.tallies import Tallies
 
 CUES = {  # words without which a fact with this role is not what the sentence speaks of
     (
@@ -22,8 +24,8 @@ CUES = {  # words without which a fact with this role is not what the sentence s
         "after",
     ): r"after\w*|repair\w*|counterfactual|would|if|without|then|now|becom\w+|returns?\w*|drops?\w*|falls?|"
     r"fell|rises?|rose|brings?|brought|lowers?|raises?|lifts?|normal version|new|alone|to|leav\w+|scores? again"
-    r"|drop\w*|"
-    r"corrected|restor\w+|fix\w*|replac\w+|remov\w+|reduc\w+|under|with|nearest normal|at alpha",
+    r"|drop\w*|ends? up|"
+    r"correct\w*|restor\w+|fix\w*|replac\w+|remov\w+|reduc\w+|under|with|nearest normal|at alpha",
     ("seen", "expected"): r"expect\w*|normal\w*|should|instead|rather|against|usual\w*|predict\w*|would|than|versus|vs|"
     r"counterfactual|model\w*|deviat\w*|compar\w+|typical\w*",
     (
@@ -65,10 +67,14 @@ class Binder:
         self.pool = pool
         self.owners = Owners(scene)
         self.following = Following(self)
+        self.tallies = Tallies(scene, pool)
         self._named = {m.names for m in self.owners.findings}
 
     def number_problem(self, number: Number) -> str:
         """What is wrong with a number, "" if nothing."""
+        told = self.tallies.problem(number)
+        if told is not None:
+            return told
         nouns = count_noun(self.scene, number)
         scope = self.owners.scope(number)
         if number.kind == "ordinal":
@@ -76,7 +82,7 @@ class Binder:
         if self.following.holds(number, scope, nouns):
             return ""
         near = []
-        compares = scope.field is None and self.following.is_difference(number)
+        compares = self.following.is_difference(number)
         for known in self.pool.numbers:
             if compares and not known.words & {"difference", "deviation", "change", "gap"}:
                 continue
@@ -155,6 +161,10 @@ class Binder:
 
     def wrong_role(self, number: Number, known: Known) -> str:
         """The role that the words give the number and the fact does not have; "" if they agree."""
+        if repair := repair_of(known):
+            told = repair_told(self.scene, number.start, number.end)
+            if told and told != repair:
+                return told
         for axis in ROLES:
             told = self._told_by_order(number, axis) or role_of(self.scene, number, axis)
             own = known.roles.get(axis, "")
@@ -189,11 +199,15 @@ class Binder:
             return ""
         own = next(iter(known.words & _STATE_WORDS), "")
         words = "|".join(sorted(_STATE_WORDS))
+        if not own and re.search(r"\w\s(?:out\s)?of\s(?:the\s)?$", self.scene.text[: number.start], re.I):
+            return ""  # "three of the seven are confirmed": of all seven
         behind = re.match(rf"(?:[\s,]+\w+){{0,6}}?[\s,]+({words})\b", self.scene.text[number.end :], re.I)
         ahead = re.search(rf"\b({words})\W+(?:\w+\W+)?$", self.scene.text[: number.start], re.I)
         near = behind or ahead
         told = near[1].lower() if near else ""
         if told == own or not (own or told == "confirmed"):  # "new" is also said of what is no state
+            return ""
+        if own and not told and {w for w in _STATE_WORDS if self.scene.has(w)} == {own}:
             return ""
         return told or "overall"
 

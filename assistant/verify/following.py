@@ -32,7 +32,7 @@ _DIFFERENCE = re.compile(
 _BY = re.compile(r"\b(?:by|difference(?: of| is)?|gap of|rise of|drop of|fall of|increase of|decrease of|change of"
                  r"|off by|"
                  r"differs? by|deviation of|deviates by|distance of)\W*$", re.I)  # fmt: skip
-_SUM = r"together|combined|in total|altogether|in all|sum|jointly|add up|in sum"
+_SUM = r"together|between them|combined|in total|altogether|in all|sum|jointly|add up|in sum"
 
 
 class Following:

@@ -43,7 +43,7 @@ COUNTED = {  # what people call the things that are counted -> fields that count
     "features": "feature features column columns field fields part parts",
     "runs": "run runs", "incidents": "incident incidents", "members": "member members method methods",
     "values": "p-values values scores", "normals": "normals", "labels": "label labels",
-    "neighbours": "neighbour neighbours neighbor neighbors",
+    "neighbours": "neighbour neighbours neighbor neighbors", "groups": "group groups cluster clusters",
 }  # fmt: skip
 COUNT_NOUNS = {word: [key for key, words in COUNTED.items() if word in words.split()]
                for words in COUNTED.values() for word in words.split()}  # fmt: skip
@@ -58,7 +58,8 @@ _POWER_OF_TEN = re.compile(r"(?<![\w.])10(?:\^\{?(?P<caret>[-−+]?\d+)\}?|(?P<s
 _ANY = "|".join([*WORDS, *_POWERS])
 _WORD_NUMBER = re.compile(rf"\b(?:(?:{_ANY})\b(?:[\s-](?:and\s)?(?:{_ANY})\b)*)", re.I)
 _HEDGE = re.compile(
-    r"(?:about|around|roughly|approximately|some|nearly|almost|close to|just (?:over|under|below|above)|≈|~|circa)\s*$",
+    r"(?:about|around|roughly|approximately|some|(?P<under>nearly|almost|just (?:under|below))|close to"
+    r"|(?P<over>just (?:over|above))|≈|~|circa)\s*(?:an?\s)?$",
     re.I,
 )
 _BOUND = re.compile(
@@ -83,12 +84,15 @@ class Number:
     kind: str = "plain"  # "plain", "word", "ordinal", "times" (twice, 3 times), "fraction" (a third)
     bound: str = ""  # "<", ">": "below 0.001"
     rough: bool = False  # "about 30"
+    side: str = ""  # "<", ">": "nearly 30", "just over 30"
 
     def agrees(self, truth: float) -> bool:
         """Whether `truth` rounds to what is written."""
         slack = self.step / 2
         if self.rough:
             slack = max(slack, 0.1 * abs(self.value))
+        if self.side and (truth - self.value) * (1 if self.side == "<" else -1) > self.step / 2:
+            return False
         return abs(truth - self.value) <= slack * (1 + 1e-9) + 1e-12 * abs(truth)
 
 
@@ -180,7 +184,7 @@ _PLACE = re.compile(
     rf"\b(?:(?P<pair>(?:upper|top|lower|bottom|{_ACROSS})[-\s](?:{_ACROSS})(?!\s+(?:edge\s+)?(?:at|is|=|of \d))){_SPOT}"
     rf"|(?:in|at|on|near|to|towards?|around)\s(?:the|its)\s(?P<one>upper|lower|top|bottom|{_ACROSS})\b"
     rf"(?![-\s](?:{_ACROSS})\b)(?!\s+(?:of the (?:list|ranking|order)|\d)){_SPOT}"
-    r"|(?<!from the )(?P<side>left|right|upper|lower|top|bottom)[-\s](?:hand\s)?"
+    r"|(?<!from the )(?<!below the )(?P<side>left|right|upper|lower|top|bottom)[-\s](?:hand\s)?"
     r"(?:side|corner|half|third|edge(?!\s+(?:at|is|=)))\b"
     r"|(?<=the )(?P<mid>cent(?:re|er)|middle)\b(?! line)(?! of the (?:list|ranking|run|order))"
     r"|(?<=is |in )(?P<bare>cent(?:re|er|ral(?:ly)?)(?:ed)?)\b)",
@@ -326,11 +330,15 @@ def _dress(text: str, number: Number, units: re.Pattern[str]) -> Number:
         before = before[: hedge.start()].rstrip() + " "
     bound = _BOUND.search(before)
     sign = "" if bound is None else "<" if bound["lt"] else ">"
-    return Number(number.start, end, text[number.start : end], value, step, unit, kind, sign, bool(hedge))
+    side = "" if hedge is None else "<" if hedge["under"] else ">" if hedge["over"] else ""
+    return Number(number.start, end, text[number.start : end], value, step, unit, kind, sign, bool(hedge), side)
 
 
 def _unit_of(match: re.Match[str]) -> str:
     return "%" if match["points"] else canonical(match["unit"])
+
+
+_NUMBERED = re.compile(r"\b(?:frame|row|sample|index|record|image|no\.?|number)\s$", re.I)
 
 
 def _share_units(found: list[Number], text: str) -> list[Number]:
@@ -339,6 +347,8 @@ def _share_units(found: list[Number], text: str) -> list[Number]:
     for i in range(len(out) - 2, -1, -1):
         this, following = out[i], out[i + 1]
         between = text[this.end : following.start]
+        if between.startswith(",") and _NUMBERED.search(text[: this.start]):
+            continue  # "frame 31262, 22 frames later"
         if not this.unit and following.unit and re.fullmatch(r"\s*(?:x|×|by|to|and|or|-|–|—|,|/)\s*", between):
             out[i] = Number(**{**this.__dict__, "unit": following.unit})
     return out

@@ -13,7 +13,9 @@ from collections.abc import Callable
 from assistant.evidence import format_number
 from assistant.verify.beside import nearest_after, nearest_before
 from assistant.verify.binding import Binder
+from assistant.verify.compared import COMPARED
 from assistant.verify.ordered import NOT, ORDERED, concerns, meant, value_of
+from assistant.verify.supposed import RETURNS, SUPPOSED
 
 _LESS = r"below|under(?:neath)?|beneath|less than|smaller than|lower than|within|<|≤|does not exceed|not above"
 _MORE = r"above|over|exceeds?|greater than|larger than|higher than|more than|beyond|>|≥"
@@ -27,7 +29,7 @@ _RETURNS = re.compile(
     r"|restored?s?)\b[^,;.]{0,40}?"
     r"\bto normal|becomes? normal|(?:is|be|look|looks|count|counts as|would be) normal again"
     r"|no longer (?:be )?(?:flagged|anomalous)"
-    r"|not (?:be )?flagged any ?more)",
+    rf"|not (?:be )?flagged any ?more|{RETURNS})",
     re.I,
 )
 _STAYS = re.compile(
@@ -85,8 +87,9 @@ def relation_problems(binder: Binder) -> list[str]:
         _than,
         _state,
         _extrapolated,
+        lambda one: one.tallies.order_problem(),
     )
-    return [problem for check in (*checks, *ORDERED) if (problem := check(binder))]
+    return [problem for check in (*checks, *ORDERED, *SUPPOSED, *COMPARED) if (problem := check(binder))]
 
 
 def _alpha(binder: Binder) -> str:

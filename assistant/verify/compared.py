@@ -1,0 +1,140 @@
+"""Checks comparisons without a number of their own: darker than expected, in the same run, alone in its group.
+
+Knows scenes and facts; not how sentences are split.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from assistant.kinds import load_kinds
+from assistant.verify.binding import Binder
+from assistant.verify.facts import Known
+from assistant.verify.lexicon import NUMBER_WORDS
+from assistant.verify.ordered import NOT, concerns, value_of
+from assistant.verify.owners import is_finding
+from assistant.verify.reading import WORDS
+
+_UP = "brighter|lighter|higher|larger|greater|faster|hotter|warmer|louder|longer|more"
+_DOWN = "darker|dimmer|lower|smaller|slower|colder|cooler|quieter|shorter|less"
+_EXPECTED = re.compile(
+    rf"\b(?:(?P<up>{_UP})|{_DOWN}) than (?:(?:the |a |an )?[\d.,]*\s?[^\s,;]* ?(?:expected|normal|usual)\b"
+    r"|(?:it|they|that) (?:should|would|ought)|(?:what )?(?:is|was|were)? ?(?:expected|normal|usual)\b|normally)",
+    re.I,
+)
+_HOW_MANY = re.compile(rf"\b(?P<only>only |just )?(?P<n>\d+|{NUMBER_WORDS}|both|all|neither|none)\b", re.I)
+_SAME = re.compile(r"\b(?P<what>same|different|another|other) (?P<field>run|kind|state|method|modality|sample)\b", re.I)
+_ALONE = re.compile(r"\b(?:alone|by itself|on its own|the only (?:one|member|finding)) in (?:its|the|a) group\b", re.I)
+_LONGER = re.compile(
+    r"\b(?:(?P<long>lasts? longer|is longer|longer)|lasts? less long|is shorter|shorter"
+    r"|(?P<big>(?:is )?(?:larger|bigger)(?: in area)?)|(?:is )?smaller(?: in area)?) than\b",
+    re.I,
+)
+_MORE_OF_IT = re.compile(
+    r"\b(?:carries|carry|holds?|has|have) (?:\w+ )?(?P<word>more|less) (?:of|to) the score than\b", re.I
+)
+
+
+def _than_expected(binder: Binder) -> str:
+    """ "Both spots are darker than they should be": observed against expected, of the parts that are meant."""
+    scene = binder.scene
+    match = _EXPECTED.search(scene.text)
+    if match is None or NOT.search(scene.text[: match.start()]):
+        return ""
+    signs = _signs(binder, match.start())
+    said = match["up"] is not None
+    right = [known for known, up in signs if up == said]
+    if not signs:
+        return ""
+    many = _HOW_MANY.search(scene.text[: match.start()])
+    kinds = {known.kind for known, _ in signs}
+    if many and kinds <= {"region", "interval"} and re.search(r"\b(?:regions?|spots?|places?|areas?)\b", scene.text):
+        word = many["n"].lower()
+        wanted = {"both": len(signs), "all": len(signs), "neither": 0, "none": 0}.get(word, WORDS.get(word, -1))
+        wanted = int(word) if word.isdigit() else wanted
+        counts = re.match(r"\s(?:of\b|(?:\w+ )?(?:regions?|spots?|places?|areas?)\b)", scene.text[many.end() :])
+        if wanted >= 0 and counts and wanted != len(right) and (many["only"] or word in ("both", "all", "neither")):
+            return f"{len(right)} of {len(signs)} are {match[0].split(' ')[0].lower()} than expected"
+    return "" if right else f"{signs[0][0]}, which is not '{match[0]}'"
+
+
+def _signs(binder: Binder, position: int) -> list[tuple[Known, bool]]:
+    """Each observed fact that the words before a position may speak of, and whether it is above the expected one."""
+    scene = binder.scene
+    named = [m for m in scene.parts if m.end <= position]
+    names = named[-1].names if named else frozenset[str]()
+    bound = [k for n in scene.numbers if n.end <= position for k in binder.facts_of(n) if k.fact.field == "observed"]
+    found = []
+    for one in binder.pool.numbers:
+        if one.fact.field != "observed" or not concerns(binder, one) or (names and one.part not in names):
+            continue
+        if not names and bound and one not in bound:
+            continue
+        for two in binder.pool.numbers:
+            if two.fact.field == "expected" and two.fact.subject == one.fact.subject and one.number != two.number:
+                found.append((one, (one.number or 0.0) > (two.number or 0.0)))
+    return list({known.fact.subject: (known, up) for known, up in found}.values())
+
+
+def _same(binder: Binder) -> str:
+    """ "F62 was found in the same run as F88"."""
+    scene = binder.scene
+    match = _SAME.search(scene.text)
+    if match is None or NOT.search(scene.text[: match.start()]) or match["what"].lower() in ("another", "other"):
+        return ""
+    findings = [m.names for m in scene.bases if any(is_finding(name) for name in m.names)]
+    if len(findings) == 1 and scene.context and not findings[0] & scene.context:
+        findings.append(scene.context)
+    if len(findings) != 2:
+        return ""
+    field = match["field"].lower()
+    values = [{str(k.fact.value) for k in binder.pool.texts if k.fact.field == field and k.bases & f} for f in findings]
+    if len(values[0]) != 1 or len(values[1]) != 1 or (values[0] == values[1]) == (match["what"].lower() == "same"):
+        return ""
+    return f"the {field}s are {' and '.join(sorted(values[0] | values[1]))} in {binder.pool.cited}"
+
+
+def _groups(binder: Binder) -> str:
+    """ "F74 stands alone in its group", "the broken relations are F68, F67 and F73"."""
+    scene, pool = binder.scene, binder.pool
+    members = {k.fact.subject: set(str(k.fact.value).split(", ")) for k in pool.texts if k.fact.field == "members"}
+    kinds = {k.fact.subject: str(k.fact.value) for k in pool.texts if k.fact.field == "kind"}
+    findings = [name for m in scene.bases for name in m.names if re.fullmatch(r"F\d+", name)]
+    if (match := _ALONE.search(scene.text)) and findings and not NOT.search(scene.text[: match.start()]):
+        for group, names in members.items():
+            if findings[0] in names and len(names) > 1:
+                return f"{group} has {len(names)} members in {pool.cited}"
+    for name in set(kinds.values()):
+        listed = re.search(
+            rf"\b{re.escape(name)}s?\s?(?:are|is|:|\()\s?(?P<who>F\d+(?:(?:, and|,| and)\s?F\d+)*)", scene.text
+        )
+        if listed is None or not members or load_kinds().called(name) is None:
+            continue
+        belong = set().union(*(members.get(group, set()) for group, kind in kinds.items() if kind == name))
+        wrong = [one for one in re.findall(r"F\d+", listed["who"]) if one not in belong]
+        if belong and wrong:
+            return f"{', '.join(wrong)} is no {name} in {pool.cited}"
+    return ""
+
+
+def _longer(binder: Binder) -> str:
+    """ "Region 2 lasts longer than region 1", "is larger than": lengths and areas of two parts or findings."""
+    scene = binder.scene
+    match = _LONGER.search(scene.text) or _MORE_OF_IT.search(scene.text)
+    if match is None or NOT.search(scene.text[: match.start()]):
+        return ""
+    what = match[0].lower()
+    fields = ("share",) if "score" in what else ("length", "duration") if re.search("long|short", what) else ("area",)
+    up = re.search(r"longer|larger|bigger|\bmore\b", what) is not None
+    for mentions in (scene.parts, scene.bases):
+        before = [m for m in mentions if m.end <= match.start()]
+        after = [m for m in mentions if m.start >= match.end()]
+        for field in fields if before and after else ():
+            one, two = value_of(binder, before[-1], {field}), value_of(binder, after[0], {field})
+            if one is not None and two is not None and (one == two or (one > two) != up):
+                return f"'{match[0]}' is the wrong way round: {one:g} against {two:g}"
+    return ""
+
+
+COMPARED: tuple[Callable[[Binder], str], ...] = (_than_expected, _same, _groups, _longer)

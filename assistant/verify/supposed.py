@@ -1,0 +1,109 @@
+"""Checks what a sentence says would happen: after which repair a finding returns to normal, whether a method flags it.
+
+Knows scenes and facts; asks no model. Several repairs may stand in one sentence ("once region 1 is repaired ...,
+whereas with region 2 ..."), so each clause is held against the result of its own repair.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from assistant.verify.binding import Binder
+from assistant.verify.facts import Pool, plain
+from assistant.verify.ordered import NOT, concerns
+from assistant.verify.repairs import REPAIRS
+
+RETURNS = (
+    r"\b(?:makes?|made) (?!only)[^,;.]{1,30}? normal\b(?! (?:lift|bring|rais|would|version))"
+    r"|\b(?:suffic(?:es?|ient)|(?:is|are|be) enough)\b|\bclear(?:s|ed)? (?=F\d|it\b|the finding)"
+    r"|(?<=F\d )passes\b|(?<=F\d\d )passes\b|\bjust (?:about )?passes\b"
+)
+_CLAUSE = re.compile(r";|:|,? \b(?:whereas|while|but|yet|although|though)\b", re.I)
+_GOOD = re.compile(
+    rf"\b(?:back|returns?|returned|returning|brings?|brought|goes|go|comes?)\b[^,;.]{{0,40}}?to normal|{RETURNS}"
+    r"|no longer (?:be )?flagged|normal again|\bbecomes? normal",
+    re.I,
+)
+_BAD = re.compile(
+    r"\b(?:stays?|remains?|remain|is still|still|would still be) (?:\w+ )?(?:flagged|anomalous|unusual)", re.I
+)
+_DRIFTING = re.compile(r"\b(?:is|are|was|were|has|have|be) (?:\w+ )?drift(?:ing|ed)\b|\bdrift\b", re.I)
+_NO_DRIFT = re.compile(r"\b(?:no|without|not|free of|neither|nor|isn't|any)\b[^,;]{0,30}$", re.I)
+_WOULD_FLAG = re.compile(r"\b(?:would|does|did|do)(?P<no>n't| not)? (?:\w+ )?(?:have )?flag(?:ged)?\b", re.I)
+_VERDICT = re.compile(r"\b(?P<no>(?:not|partly|partially) )?(?P<what>borne out|refuted|contradicted|disproved)\b", re.I)
+
+
+def _outcomes(binder: Binder) -> str:
+    """ "once region 1 is repaired F88 returns to normal, whereas with region 2 repaired it stays flagged"."""
+    scene, start, last = binder.scene, 0, ""
+    for end in [*(match.start() for match in _CLAUSE.finditer(scene.text)), len(scene.text)]:
+        clause = scene.text[start:end]
+        named = [name for m in scene.parts if start <= m.start < end for name in m.names]
+        cue = REPAIRS.search(clause)
+        about = str(cue.lastgroup) if cue else named[0] if named else last
+        last = about or last
+        start = end
+        good, bad = _GOOD.search(clause), _BAD.search(clause)
+        match = good or bad
+        if match is None or not about or re.search(r"\bwhether\b", clause, re.I):
+            continue
+        said = (good is not None) != (NOT.search(clause[: match.start()]) is not None)
+        for truth, told in _results(binder, about):
+            if truth != said:
+                return told
+    return ""
+
+
+def _results(binder: Binder, about: str) -> Iterator[tuple[bool, str]]:
+    """Whether a finding returns to normal after a repair, with the fact that says so."""
+    pool = binder.pool
+    if about in ("named", "rest"):
+        alphas = {k.number for k in pool.numbers if k.fact.field == "alpha" and k.bases}
+        after = [k for k in pool.numbers if k.fact.field == f"{about}_repaired_p_value" and concerns(binder, k)]
+        if len(alphas) == 1 and len(after) == 1:
+            alpha = alphas.pop() or 0.0
+            yield (after[0].number or 0.0) > alpha, f"{after[0]}, beside alpha {alpha:g}"
+        return
+    repaired = {k.evidence for k in pool.texts if k.fact.field == "repaired" and plain(str(k.fact.value)) == about}
+    found = [k for k in pool.known if k.fact.field == "returns_to_normal" and k.evidence in repaired]
+    if len(found) == 1:
+        yield bool(found[0].fact.value), f"with {about} repaired, {found[0]}"
+
+
+def _drift(binder: Binder) -> str:
+    """ "is drifting", "no sign of drift"."""
+    match = _DRIFTING.search(binder.scene.text)
+    if match is None or binder.scene.has("whether|if|could|may|might"):
+        return ""
+    said = _NO_DRIFT.search(binder.scene.text[: match.end() - 5]) is None
+    return _denied(binder.pool, "drifting", said)
+
+
+def _method(binder: Binder) -> str:
+    """ "the method on its own would flag it as well"."""
+    match = _WOULD_FLAG.search(binder.scene.text)
+    if match is None:
+        return ""
+    return _denied(binder.pool, "flagged_by_method", match["no"] is None)
+
+
+def _verdict(binder: Binder) -> str:
+    """ "so the explanation is borne out"."""
+    match = _VERDICT.search(binder.scene.text)
+    told = [k for k in binder.pool.texts if k.fact.field == "verdict" and "borne out" in str(k.fact.value)]
+    if match is None or not told:
+        return ""
+    no = (match["no"] or "").strip().lower().replace("partially", "partly")
+    said = f"{no} borne out".strip() if match["what"].lower() == "borne out" else "not borne out"
+    return "" if any(k.fact.value == said for k in told) else f"{told[0]}"
+
+
+def _denied(pool: Pool, field: str, said: bool) -> str:
+    facts = [k for k in pool.known if k.fact.field == field and isinstance(k.fact.value, bool)]
+    if not facts or any(k.fact.value is said for k in facts):
+        return ""
+    return f"{facts[0].fact.subject}.{field} is {str(facts[0].fact.value).lower()} in {facts[0].evidence}"
+
+
+SUPPOSED: tuple[Callable[[Binder], str], ...] = (_outcomes, _drift, _method, _verdict)
