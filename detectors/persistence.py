@@ -23,7 +23,7 @@ from detectors.presence import Reserve
 if TYPE_CHECKING:
     from detectors.detector import Detector
 
-FORMAT = 2  # 2: mixtures by their axes, cells of remembered rows
+FORMAT = 3  # 3: pictures judged in turns, their scale by place
 HEAD, WEIGHTS = "detector.json", "weights.safetensors"
 
 
