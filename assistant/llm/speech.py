@@ -26,6 +26,7 @@ _BOTH_RUNS = re.compile(
     r"|\b(?:worse|better|more|fewer|less)\b.*\b(?:since|than) (?:on )?"
     r"(?:yesterday|last \w+|(?:mon|tues|wednes|thurs|fri|satur|sun)day)\b"
 )
+_WHAT_IS_IT = re.compile(r"^(?:so |and |ok )*what is (?:this|that|it|this one)(?: here)?\W*$")
 _LEAVES_OUT = re.compile(r"\b(?:leav\w+|tak(?:e|ing) .* out|dropp?\w*|ignor\w+|without|exclud\w+)\b")
 _HOW_MANY_HAS = re.compile(
     r"\bhow many (?:events|findings|alarms|hits|rows|anomalies)\b|\b(?:only|just) (?:the )?[\w ]+ ones\b"
@@ -70,6 +71,8 @@ def by_phrase(reading: Reading, memory: Memory, last: str, focus: str | None, an
     words = reading.plain
     things = reading.mentions.findings or reading.mentions.samples
     topic = focus or (memory.topics[-1] if memory.topics else "")
+    if topic and _WHAT_IS_IT.search(words):
+        return "why"
     if _SCORED.search(words) and not reading.mentions.times:
         return "when"
     if _THE_LEVEL.search(words) and not reading.mentions.levels:
