@@ -217,7 +217,7 @@ def test_it_answers_over_a_real_store(tmp_path, monkeypatch):
 
 def test_a_server_and_its_client_lead_to_the_same_answers(asked_locally):
     with _server() as url:
-        model = get_model(f"openai:{WEIGHTS}", Config(base_url=url, timeout=60.0, max_tokens=MOST_TOKENS))
+        model = get_model(f"openai:{WEIGHTS}", Config(base_url=url, timeout=180.0, max_tokens=MOST_TOKENS))
         found = _asked(Overheard(inner=model), {"parts": ASKED["parts"][:2]})
     assert [reply.text for _, reply, _ in found] == [reply.text for _, reply, _ in asked_locally[:2]]
     assert any(message.tool_calls for _, _, heard in found for message in heard)
@@ -277,12 +277,14 @@ def _server():
     settings = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     with subprocess.Popen([*command, "--host", "127.0.0.1", "--device", "cpu"], env=settings, **quiet) as process:
         try:
-            for _ in range(240):
+            for _ in range(720):  # the first start of a fresh installation compiles its packages
                 try:
                     urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5).close()
                     break
                 except (urllib.error.URLError, OSError):
                     time.sleep(0.25)
+            else:
+                pytest.fail("transformers serve did not come up within three minutes.")
             yield f"http://127.0.0.1:{port}/v1"
         finally:
             process.terminate()

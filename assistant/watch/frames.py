@@ -1,7 +1,7 @@
 """Frames of a clip, of a folder that a camera writes into, or of a camera itself.
 
 A video model judges them as one stream, a picture model each by itself. Clips and folders are gone on with where a
-watch stopped; of a camera, what was not seen is gone, and the watch says so. Knows frames; not stores.
+watch stopped; of a camera, what was not seen is gone, untold. Knows frames; not stores.
 """
 
 from __future__ import annotations
