@@ -7,10 +7,8 @@ not on the reader's own list is not opened, even where its id is known.
 from __future__ import annotations
 
 import re
-import tempfile
 from collections import OrderedDict
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -18,7 +16,7 @@ import gradio as gr
 from assistant import chat_talk, chat_view
 from assistant.agent import Assistant
 from assistant.chat_figures import Figures
-from assistant.chat_session import Session, new_id, told
+from assistant.chat_session import Session, download_folder, new_id, told
 from assistant.conversations import Conversation, Conversations
 from assistant.evidence import Answer, Evidence
 from assistant.pipeline import Workspace
@@ -163,7 +161,7 @@ class Talk:
         known = {one.thread: one.title for one in self.conversations.of(session.reader)}
         title = known.get(session.thread, exchanges[0].question)
         name = re.sub(r"[^\w-]+", "-", title.lower()).strip("-")[:48] or "conversation"
-        out = Path(tempfile.mkdtemp(prefix="anomaly-talk-")) / f"{name}.md"
+        out = download_folder() / f"{name}.md"
         out.write_text(as_markdown(title, exchanges, self.workspace.store.evidence), encoding="utf-8")
         return str(out)
 

@@ -5,7 +5,6 @@ Knows gradio, incidents, summaries and the views; not detectors. Findings are ch
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from assistant.agent import Token
 from assistant.audit import acting, short_session
 from assistant.chat_desk import Desk
 from assistant.chat_marks import target
-from assistant.chat_session import Session, new_id, own, resource, told
+from assistant.chat_session import Session, download_folder, new_id, own, resource, told
 from assistant.chat_view import view
 from assistant.evidence import format_number
 from assistant.pipeline import Workspace
@@ -132,7 +131,7 @@ class Cases:
         if form not in FORMATS:
             raise AnomalyError(f"Reports are written as {', '.join(FORMATS)}.")
         incident = self._incident(session).id
-        folder = Path(tempfile.mkdtemp(prefix="anomaly-report-"))
+        folder = download_folder()
         out = write_report(self.workspace, folder / f"incident-{incident}.{form}", incident=incident)
         pictures = folder / f"{out.stem}_files"
         return str(zipped(folder, out.stem)) if pictures.is_dir() else str(out)

@@ -6,8 +6,6 @@ Wires the desk (what is read), the talk (what is said) and the views (how it loo
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -18,7 +16,7 @@ from assistant.chat_conversations import Talk
 from assistant.chat_data import DataIn
 from assistant.chat_desk import Desk
 from assistant.chat_incidents import Cases
-from assistant.chat_session import Session, new_id, told
+from assistant.chat_session import Session, download_folder, new_id, told
 from assistant.pipeline import Workspace
 from detectors.errors import AnomalyError
 
@@ -82,7 +80,7 @@ class Page(Centre, Talk, DataIn, Cases):
 
         if session.focus is None:
             raise AnomalyError("There is no finding in hand to report on; choose one in the queue.")
-        folder = Path(tempfile.mkdtemp(prefix="anomaly-report-"))
+        folder = download_folder()
         out = write_report(self.workspace, folder / f"report-{session.focus}.html", findings=[session.focus])
         return str(out)
 

@@ -5,13 +5,15 @@ Knows gradio; not the store, the views or what any part says.
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import cache, wraps
 from html import escape
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -74,3 +76,13 @@ def resource(name: str) -> str:
 def new_id() -> str:
     """A name for a reader or a conversation that nobody can guess."""
     return uuid.uuid4().hex
+
+
+def download_folder() -> Path:
+    """A fresh folder for a file that is handed to a reader; gone when the page's process ends."""
+    return Path(tempfile.mkdtemp(dir=_downloads().name))
+
+
+@cache
+def _downloads() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="anomaly-downloads-")

@@ -8,29 +8,26 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models.base import LanguageModelInput
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatResult
-from langchain_core.runnables import Runnable
-from langchain_core.tools import BaseTool
-from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import PrivateAttr
 
 from assistant.agent import NOTHING
 from assistant.evals.table import Line
 from assistant.evaluate import Outcome
 from assistant.llm.guard import unreadable
+from assistant.llm.tool_model import ToolModel
 from assistant.llm.toolcalls import written_calls
 from assistant.verify import verify
 
 
-class Overheard(BaseChatModel):
+class Overheard(ToolModel):
     """Another chat model, with all its replies kept in `heard`."""
 
     inner: BaseChatModel
@@ -44,16 +41,6 @@ class Overheard(BaseChatModel):
     def heard(self) -> list[AIMessage]:
         """Replies since the list was last emptied."""
         return self._heard
-
-    def bind_tools(
-        self,
-        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
-        *,
-        tool_choice: str | None = None,
-        **kwargs: Any,
-    ) -> Runnable[LanguageModelInput, AIMessage]:
-        """Offer tools, as the other model takes them."""
-        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
 
     def _generate(
         self,

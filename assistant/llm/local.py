@@ -11,29 +11,24 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models.base import LanguageModelInput
-from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
-from langchain_core.runnables import Runnable
-from langchain_core.tools import BaseTool
-from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import PrivateAttr
 
 from assistant.llm.constrained import HeldCalls, call_pattern, writes_json
+from assistant.llm.tool_model import ToolModel
 from assistant.llm.toolcalls import written_calls
 from detectors.errors import AnomalyError
 
 _KEPT = 1  # models in memory
 
 
-class LocalModel(BaseChatModel):
+class LocalModel(ToolModel):
     """Chats with a causal language model from a folder or the hub's local cache."""
 
     name_or_path: str
@@ -51,16 +46,6 @@ class LocalModel(BaseChatModel):
     @property
     def _llm_type(self) -> str:
         return "local"
-
-    def bind_tools(
-        self,
-        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
-        *,
-        tool_choice: str | None = None,
-        **kwargs: Any,
-    ) -> Runnable[LanguageModelInput, AIMessage]:
-        """Offer tools; a choice cannot be forced on a plain model, so `tool_choice` has no effect."""
-        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
 
     def _generate(
         self,

@@ -10,21 +10,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
-from langchain_core.language_models.base import LanguageModelInput
-from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from langchain_core.runnables import Runnable
-from langchain_core.tools import BaseTool
-from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from assistant.llm.clauses import clauses, heard
 from assistant.llm.desk import Desk
@@ -33,26 +28,17 @@ from assistant.llm.interpret import asked_back, asked_before, interpret, name_sp
 from assistant.llm.phrases import phrases
 from assistant.llm.results import Call, Finished, Need
 from assistant.llm.skills import skills
+from assistant.llm.tool_model import ToolModel
 
 _ROLES = {"system": "system", "human": "human", "ai": "assistant", "tool": "tool"}
 
 
-class Narrator(BaseChatModel):
+class Narrator(ToolModel):
     """Chats about findings through tools, deterministically and without weights."""
 
     @property
     def _llm_type(self) -> str:
         return "narrator"
-
-    def bind_tools(
-        self,
-        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
-        *,
-        tool_choice: str | None = None,
-        **kwargs: Any,
-    ) -> Runnable[LanguageModelInput, AIMessage]:
-        """Offer tools, as for any chat model."""
-        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
 
     def _generate(
         self,
