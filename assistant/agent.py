@@ -27,10 +27,10 @@ from langgraph.errors import GraphRecursionError
 from langgraph.graph.message import REMOVE_ALL_MESSAGES
 
 from assistant import prompts
-from assistant.conversations import open_threads
 from assistant.evidence import Answer, Evidence, Step, is_evidence
 from assistant.llm import NARRATOR, get_model, without_secrets
 from assistant.llm.guard import Checking, Desk, Steady, Turn, UnusableError, tidy, tool_errors
+from assistant.store.conversations import open_threads
 from assistant.verify import Verdict, Verifier
 from detectors.errors import AnomalyError
 

@@ -24,14 +24,14 @@ from assistant.modalities import kind
 from assistant.nearest import Nearest, nearest_pictures, nearest_rows, nearest_stretches
 from assistant.records import Finding, Run, Sample
 from assistant.scoring import SCORERS, Batch, Job, Progress, silent
-from assistant.specimens import (
+from assistant.specimens.by_modality import (
     ImageSpecimen,
     SeriesSpecimen,
     Specimen,
     TableSpecimen,
     VideoSpecimen,
 )
-from assistant.specimens_several import MultimodalSpecimen
+from assistant.specimens.several import MultimodalSpecimen
 from assistant.store import Store
 from detectors.errors import AnomalyError
 

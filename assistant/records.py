@@ -52,7 +52,7 @@ class Finding:
     extrapolated: bool
     regions: list[dict[str, Any]]  # detectors.detection.Region without its mask
     parts: list[dict[str, Any]]  # detectors.detection.Part: name, share, observed, expected
-    folder: Path  # input.png, map.npy, masks.npz, ... (see assistant/keeping.py)
+    folder: Path  # input.png, map.npy, masks.npz, ... (see assistant/keeping/folder.py)
     label: str | None = None  # one of LABELS
     note: str = ""
     state: str = "new"  # one of STATES

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from assistant import clips, keeping, parts
+from assistant import keeping
+from assistant.keeping import clips, parts
 from assistant.kinds import Kinds, leading_numbers
 from assistant.modalities import kind
 from assistant.records import NewFinding

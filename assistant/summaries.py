@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING
 
-from assistant.audit import INCIDENT_EDITED
 from assistant.evidence import Answer, Evidence
 from assistant.keeping import keep_json, load_json
 from assistant.store import Store
+from assistant.store.audit import INCIDENT_EDITED
 from assistant.verify import Verdict, verify
 from detectors.errors import AnomalyError
 

@@ -64,7 +64,7 @@ def test_arrows_go_through_the_queue_only_inside_it(page):  # noqa: F811
 
 
 def test_beyond_the_last_card_comes_the_first_of_the_next_page(page, monkeypatch):  # noqa: F811
-    monkeypatch.setattr("assistant.chat_queue.PAGE", 1)
+    monkeypatch.setattr("assistant.chat.queue.PAGE", 1)
     page.reload()
     page.wait_for_selector(".head .id")
     first = current(page)

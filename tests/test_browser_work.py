@@ -150,7 +150,7 @@ def test_a_running_job_is_cancelled_and_survives_a_reload_until_then(page, monke
             tell(0.4, "scoring")
             time.sleep(0.05)
 
-    monkeypatch.setattr("assistant.chat_data.run_detection", endless)
+    monkeypatch.setattr("assistant.chat.data.run_detection", endless)
     data = tmp_path / "new.csv"
     data.write_text("amount,fee\n1,2\n")
     dropped(page, data)

@@ -17,13 +17,17 @@ import pandas as pd
 import pytest
 from shop import open_shop
 
-from assistant import chat, chat_data, chat_marks, chat_talk, chat_view
+from assistant import chat
 from assistant.agent import Done, StepDone, StepStarted, Token
-from assistant.chat_page import Page
-from assistant.chat_session import Session
+from assistant.chat import data as chat_data
+from assistant.chat import marks as chat_marks
+from assistant.chat import talk as chat_talk
+from assistant.chat import view as chat_view
+from assistant.chat.intake import Upload
+from assistant.chat.jobs import Job
+from assistant.chat.page import Page
+from assistant.chat.session import Session
 from assistant.evidence import Answer, Claim, Evidence, Fact, Step, Usage
-from assistant.intake import Upload
-from assistant.jobs import Job
 from detectors.errors import AnomalyError
 
 EVIL = '<img src=x onerror="alert(1)">{{ 7*7 }}'
@@ -113,7 +117,7 @@ def test_a_label_changes_the_state_at_once(page):
 
 
 def test_the_queue_is_paged_in_the_store(page, monkeypatch):
-    monkeypatch.setattr("assistant.chat_queue.PAGE", 1)
+    monkeypatch.setattr("assistant.chat.queue.PAGE", 1)
     session = opened(page, run="R1")
     queue = page.picked(session, event(page=99))[1]
     assert queue.count("data-finding") == 1

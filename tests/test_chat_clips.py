@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from assistant.chat_clips import MOST, clip_player
-from assistant.clips import Excerpt, keep_excerpt
+from assistant.chat.clips import MOST, clip_player
+from assistant.keeping.clips import Excerpt, keep_excerpt
 
 SCORES = np.array([1.0, 1.0, 5.0, 9.0, 5.0, np.nan, 1.0])
 P_VALUES = np.array([0.5, 0.5, 0.01, 0.001, 0.01, np.nan, 0.5])

@@ -11,8 +11,8 @@ import gradio as gr
 import pytest
 from shop import open_shop
 
-from assistant.chat_page import Page
-from assistant.chat_session import Session
+from assistant.chat.page import Page
+from assistant.chat.session import Session
 
 EVIL = "<img src=x onerror=alert(1)>"
 

@@ -12,8 +12,8 @@ from fakes import FakeDetector
 from shop import make_sources_once, open_shop
 
 from assistant import cli
-from assistant.command import parse_settings
-from assistant.terminal import printable
+from assistant.cli.shared import parse_settings
+from assistant.cli.terminal import printable
 from detectors.errors import AnomalyError
 
 
@@ -194,7 +194,7 @@ def test_help_and_version_answer_at_once(capsys):
 
 
 def test_a_served_page_is_stopped_with_control_c(tmp_path):
-    code = "from assistant.command import wait_at; wait_at('http://x', False)"
+    code = "from assistant.cli.shared import wait_at; wait_at('http://x', False)"
     process = subprocess.Popen(
         [sys.executable, "-c", code],
         stderr=subprocess.PIPE,

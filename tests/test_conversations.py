@@ -10,11 +10,11 @@ from scripted import Scripted, call, openai_call, openai_server
 from shop import open_shop
 
 from assistant.agent import Assistant
-from assistant.conversations import TITLE, Conversations
+from assistant.chat.transcript import as_markdown
 from assistant.evidence import Answer, Claim, Evidence, Fact, Step, Usage
 from assistant.llm import get_model
 from assistant.records import Exchange
-from assistant.transcript import as_markdown
+from assistant.store.conversations import TITLE, Conversations
 from detectors.errors import AnomalyError
 
 EVIL = "<b>x</b> | `y` [z](http://a) _i_"

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from conftest import TinySet
 
-from assistant import own_kinds
 from assistant.agent import Assistant
 from assistant.config import Config
 from assistant.evidence import Evidence
+from assistant.feedback import own_kinds
 from assistant.pipeline import Workspace, fit_model, run_detection
 from assistant.tools import call
 from detectors.errors import AnomalyError

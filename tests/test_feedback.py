@@ -5,11 +5,11 @@ import pytest
 from shop import make_sources_once, open_shop
 
 from assistant import feedback
-from assistant.audit import acting
 from assistant.config import Config
-from assistant.database import StoreError
 from assistant.pipeline import Workspace, fit_model, run_detection
 from assistant.store import Store
+from assistant.store.audit import acting
+from assistant.store.database import StoreError
 from detectors.errors import AnomalyError
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.intake import Limits, Upload, safe_name, take_in
+from assistant.chat.intake import Limits, Upload, safe_name, take_in
 from detectors.errors import AnomalyError
 
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from assistant.jobs import WAITING_MOST, Job, Jobs
+from assistant.chat.jobs import WAITING_MOST, Job, Jobs
 from detectors.errors import AnomalyError
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from assistant.parts import numbers
+from assistant.keeping.parts import numbers
 from detectors import AnomalyError, load_detector, make_detector
 from detectors.data import read_source
 from detectors.readers.multimodal import align

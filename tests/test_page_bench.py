@@ -7,8 +7,8 @@ import sys
 import pytest
 from shop import open_shop
 
-from assistant import page_bench
-from assistant.page_bench import Row
+from assistant.chat import bench as page_bench
+from assistant.chat.bench import Row
 from detectors.errors import AnomalyError
 
 

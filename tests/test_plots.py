@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from assistant.plots import SeriesView, plotly_series, series_png, thin
-from assistant.windows import ranking, threshold
+from assistant.figures.plots import SeriesView, plotly_series, series_png, thin
+from assistant.keeping.windows import ranking, threshold
 
 
 def view(n: int = 50, **changes) -> SeriesView:

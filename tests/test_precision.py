@@ -8,12 +8,12 @@ from PIL import Image
 from sqlalchemy import update
 
 from assistant import cli
+from assistant.feedback.precision import draw, precision, sentence, spoken, wilson
+from assistant.feedback.suggestions import suggestions
 from assistant.pipeline import Workspace
-from assistant.precision import draw, precision, sentence, spoken, wilson
 from assistant.records import NewFinding, Run
-from assistant.schema import FindingRow
 from assistant.store import Store
-from assistant.suggestions import suggestions
+from assistant.store.schema import FindingRow
 from assistant.tools import call
 from detectors.errors import AnomalyError
 

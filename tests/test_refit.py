@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from assistant.config import Config
+from assistant.feedback.refit import _event, _joiner, refit
 from assistant.pipeline import Workspace, fit_model, run_detection
-from assistant.refit import _event, _joiner, refit
 from assistant.store import Store
 from detectors.errors import AnomalyError
 

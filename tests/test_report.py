@@ -9,11 +9,11 @@ from dataclasses import replace
 import pytest
 from shop import open_shop
 
-from assistant import report_data
+from assistant.report import gathering as report_data
 from assistant.report import write_report
-from assistant.report_check import check_report
-from assistant.report_facts import Ledger, shown
-from assistant.report_reasons import checks
+from assistant.report.check import check_report
+from assistant.report.facts import Ledger, shown
+from assistant.report.reasons import checks
 from detectors.errors import AnomalyError
 
 

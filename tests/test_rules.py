@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 import pytest
 from shop import make_sources_once, open_shop
 
-from assistant import rules
-from assistant.database import StoreError
 from assistant.pipeline import run_detection
-from assistant.rules import expiry
+from assistant.store import rules
+from assistant.store.database import StoreError
+from assistant.store.rules import expiry
 
 TODAY = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)  # a Tuesday
 
@@ -70,7 +70,7 @@ def test_what_people_confirmed_is_never_ignored(store):
 
 def test_an_expired_rule_stops_at_once_and_is_noted_once(store, monkeypatch):
     store.add_rule("refunds", "2099-01-01", part="fee")
-    for module in (rules, __import__("assistant.queries", fromlist=["now"])):
+    for module in (rules, __import__("assistant.store.queries", fromlist=["now"])):
         monkeypatch.setattr(module, "now", lambda: "2100-01-01T00:00:00+00:00")
     assert store.finding("F6").ignored is None
     assert store.rules() == []

@@ -6,11 +6,11 @@ import time
 import pytest
 from sqlalchemy import text
 
-from assistant.database import Database, StoreError, database_url, schema_head
 from assistant.evidence import Answer, Fact, ToolResult
 from assistant.records import NewFinding, Run, Sample
-from assistant.schema import Base
 from assistant.store import Store
+from assistant.store.database import Database, StoreError, database_url, schema_head
+from assistant.store.schema import Base
 
 
 def a_run(**changes):
@@ -274,8 +274,8 @@ def test_thousands_of_findings_are_listed_at_once(store):
 def test_sorting_uses_an_index(store, order, run):
     from sqlalchemy import select
 
-    from assistant.queries import ordering
-    from assistant.schema import FindingRow
+    from assistant.store.queries import ordering
+    from assistant.store.schema import FindingRow
 
     query = store._filtered(select(FindingRow), run).order_by(*ordering(order, False)).limit(10)
     with store.database.engine.connect() as connection:

@@ -8,9 +8,10 @@ import pytest
 from scripted import Scripted
 from shop import open_shop
 
-from assistant import casebook, incidents, summaries
+from assistant import incidents, summaries
 from assistant.report import write_report
-from assistant.report_check import check_report
+from assistant.report.check import check_report
+from assistant.store import casebook
 from assistant.summaries import Summary
 from detectors.errors import AnomalyError
 

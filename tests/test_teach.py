@@ -7,10 +7,10 @@ import gradio as gr
 import pytest
 from shop import open_shop
 
-from assistant.chat_session import Session
-from assistant.chat_teach import Teaching
-from assistant.precision import Period
-from assistant.teach_view import precision_panel
+from assistant.chat.session import Session
+from assistant.chat.teach import Teaching
+from assistant.chat.teach_view import precision_panel
+from assistant.feedback.precision import Period
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_a_chart_has_a_point_with_its_interval_for_each_labelled_period():
 
 
 def test_the_queue_leaves_ignored_findings_out_and_offers_them_by_name(shop):
-    from assistant.chat_queue import UNFILTERED, Queue
+    from assistant.chat.queue import UNFILTERED, Queue
 
     queue = Queue(shop.store, lambda finding: "")
     assert sorted(queue.page("R3", UNFILTERED, 0, None)[1]) == ["F5", "F6"]

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from assistant.specimen import Judgement
-from assistant.trials import ELSEWHERE, places_elsewhere, trial_facts, trial_of, verdict
+from assistant.specimens.specimen import Judgement
+from assistant.specimens.trials import ELSEWHERE, places_elsewhere, trial_facts, trial_of, verdict
 
 
 class Bench:

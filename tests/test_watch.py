@@ -21,9 +21,9 @@ from PIL import Image
 from shop import make_sources_once, picture
 
 from assistant import pipeline
-from assistant.clips import load_excerpt
 from assistant.config import Config
 from assistant.keeping import load_stretch
+from assistant.keeping.clips import load_excerpt
 from assistant.pipeline import Workspace
 from assistant.store import Store, StoreError
 from assistant.watch import alerts
@@ -661,9 +661,9 @@ def test_control_c_ends_with_a_summary(tmp_path, tiny_table, orders_model):
 
 
 def test_the_badge_says_what_has_come_since_and_opens_it(workspace, home):
-    from assistant.chat_page import Page
-    from assistant.chat_session import Session
-    from assistant.chat_watch import News
+    from assistant.chat.page import Page
+    from assistant.chat.session import Session
+    from assistant.chat.watch import News
 
     save(home / "in" / "a_1.png", (4, 6))
     look(workspace, home / "in", "image", home)

@@ -124,7 +124,7 @@ def open_demo(
         AnomalyError: the port is in use, or see `prepare_demo`.
     """
     from assistant.chat import check_port, serve
-    from assistant.terminal import progress as bar
+    from assistant.cli.terminal import progress as bar
 
     check_port(host, port)  # said before a minute of work, not after it
     with bar(True) if progress is None else contextlib.nullcontext(progress) as tell:

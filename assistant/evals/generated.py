@@ -25,7 +25,7 @@ from assistant.evaluate import states
 from assistant.evidence import Evidence
 from assistant.pipeline import Workspace, fit_model, run_detection
 from assistant.records import Finding, Run
-from assistant.trials import trial_of
+from assistant.specimens.trials import trial_of
 from detectors.errors import AnomalyError
 
 TITLE = "known causes, generated"

@@ -16,8 +16,8 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from assistant.audit import acting, short_session
 from assistant.evidence import Evidence, ToolResult, render
+from assistant.store.audit import acting, short_session
 from detectors.errors import AnomalyError
 
 if TYPE_CHECKING:

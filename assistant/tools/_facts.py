@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from assistant.drawn import box_in
 from assistant.evidence import Fact
+from assistant.keeping.drawn import box_in
 from assistant.modalities import kind
 from assistant.records import Finding, Run, Sample
-from assistant.specimen import Judgement
+from assistant.specimens.specimen import Judgement
 
 PARTS_TOLD = 8  # parts beyond these carry next to nothing
 REGIONS_TOLD = 12

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from assistant import keeping
-from assistant.clips import keep_strip
 from assistant.evidence import Fact, ToolResult
+from assistant.keeping.clips import keep_strip
 from assistant.modalities import kind
 from assistant.pipeline import Workspace
 from assistant.records import Finding
@@ -62,7 +62,7 @@ def picture_of(workspace: Workspace, finding: Finding) -> list[str]:
 
 def _plot(workspace: Workspace, finding: Finding) -> Any:
     """The event's stretch as a picture; drawn anew, since what was expected may have come to be known."""
-    from assistant import plots
+    from assistant.figures import plots
 
     stretch = keeping.load_stretch(finding.folder)
     shares = {str(part["name"]): float(part["share"]) for part in finding.parts}

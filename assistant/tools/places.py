@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from assistant.drawn import box_in, kept_rows
 from assistant.evidence import Fact, ToolResult
 from assistant.figures import load_picture
 from assistant.keeping import load_stretch
+from assistant.keeping.drawn import box_in, kept_rows
+from assistant.keeping.windows import ranking
 from assistant.pipeline import Workspace
 from assistant.records import Finding
 from assistant.tools import tool
 from assistant.tools._facts import drawn_facts, percent
-from assistant.windows import ranking
 from assistant.words import when
 from detectors.errors import AnomalyError
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from assistant import precision
 from assistant.evidence import Fact, ToolResult
+from assistant.feedback import precision
+from assistant.feedback.precision import Period
+from assistant.feedback.suggestions import suggestions
 from assistant.pipeline import Workspace
-from assistant.precision import Period
-from assistant.suggestions import suggestions
 from assistant.tools import tool
 from assistant.tools._facts import percent
 

@@ -9,12 +9,12 @@ from typing import Any, Literal
 import numpy as np
 
 from assistant.evidence import Fact, ToolResult
+from assistant.feedback.suggestions import suggestions
 from assistant.incidents import kind_of_place
 from assistant.kinds import load_kinds
 from assistant.modalities import kind
 from assistant.pipeline import Workspace
 from assistant.records import Finding, Run
-from assistant.suggestions import suggestions
 from assistant.tools import tool
 from assistant.tools._facts import percent, sample_facts
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from assistant.evidence import Fact, ToolResult
 from assistant.pipeline import Workspace
+from assistant.specimens.trials import trial_facts, trial_of, verdict
 from assistant.tools import tool
-from assistant.trials import trial_facts, trial_of, verdict
 
 MOST = 10
 

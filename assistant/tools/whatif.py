@@ -11,7 +11,7 @@ from assistant.evidence import Fact, ToolResult
 from assistant.modalities import kind
 from assistant.pipeline import Workspace
 from assistant.records import Finding, Run
-from assistant.specimen import Judgement, Specimen, explained
+from assistant.specimens.specimen import Judgement, Specimen, explained
 from assistant.tools import tool
 from assistant.tools._facts import change_facts, drawn_facts, finding_facts, place_facts
 from assistant.tools.findings import picture_of

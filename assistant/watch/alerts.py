@@ -30,7 +30,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
-from assistant.database import StoreError
+from assistant.store.database import StoreError
 from assistant.watch.ledger import Alert, Ledger
 from detectors.errors import AnomalyError
 

@@ -15,11 +15,11 @@ from typing import Any
 
 from sqlalchemy import func, insert, select, update
 
-from assistant.database import StoreError
 from assistant.records import NewFinding, Run, Sample
-from assistant.rows import insert_findings, insert_rows, now, sample_values
-from assistant.schema import AlertRow, FindingRow, RunRow, SampleRow, WatchedRow, WatchRow
 from assistant.store import Store
+from assistant.store.database import StoreError
+from assistant.store.rows import insert_findings, insert_rows, now, sample_values
+from assistant.store.schema import AlertRow, FindingRow, RunRow, SampleRow, WatchedRow, WatchRow
 
 TRIES = 20  # times that a locked store is waited for
 SKIPPED_KEPT = 500  # of a run's own list; `WatchedRow` has them all

@@ -1,0 +1,41 @@
+"""What a finding keeps in its folder, by modality, and how it is read back. Knows files; not the database."""
+
+from assistant.keeping.folder import (
+    Stretch,
+    around,
+    keep_frame,
+    keep_image,
+    keep_json,
+    keep_measures,
+    keep_overlay,
+    keep_part_picture,
+    keep_stretch,
+    load_frame,
+    load_json,
+    load_measures,
+    load_stretch,
+    lost,
+    plain,
+    region_mask,
+    write,
+)
+
+__all__ = [
+    "Stretch",
+    "around",
+    "keep_frame",
+    "keep_image",
+    "keep_json",
+    "keep_measures",
+    "keep_overlay",
+    "keep_part_picture",
+    "keep_stretch",
+    "load_frame",
+    "load_json",
+    "load_measures",
+    "load_stretch",
+    "lost",
+    "plain",
+    "region_mask",
+    "write",
+]
