@@ -20,7 +20,7 @@ import pandas as pd
 from detectors.errors import AnomalyError
 from detectors.readers.columns import as_series, as_table, guess_modality
 from detectors.readers.files import DATA_SUFFIXES, Raw, counted, from_array, read_raw
-from detectors.readers.images import IMAGE_SUFFIXES, as_uint8, check_images, looks_like_mask, open_image
+from detectors.readers.images import IMAGE_SUFFIXES, LIKE_A_MASK, as_uint8, black_and_white, check_images, open_image
 from detectors.readers.multimodal import looks_multimodal, read_parts
 from detectors.readers.videos import VIDEO_SUFFIXES, natural, open_clips
 
@@ -173,9 +173,13 @@ def _from_images(
     kept: list[int] = []
     out = list(skipped)
     remarks: Counter[str] = Counter()
-    for i, look in enumerate(check_images(paths)):
-        if look.problem:
-            out.append((names[i], look.problem))
+    looks = check_images(paths)
+    shades = any(look.shades for look in looks if not look.problem)
+    for i, look in enumerate(looks):
+        # among pictures with shades one of two tones is a mask; a set of nothing else is of drawings or boards
+        problem = look.problem or LIKE_A_MASK * (shades and not look.shades)
+        if problem:
+            out.append((names[i], problem))
             continue
         kept.append(i)
         if look.remark:
@@ -196,15 +200,15 @@ def _from_pictures(arrays: Sequence[np.ndarray], origin: str) -> Source:
     pictures, names, skipped = [], [], []
     for i, array in enumerate(arrays):
         try:
-            picture = as_uint8(np.asarray(array), f"image {i}")
-            problem = "looks like a mask, not a picture: it holds only black and white" * looks_like_mask(picture)
-        except AnomalyError as error:
-            problem = str(error).rstrip(".")
-        if problem:
-            skipped.append((f"image {i}", problem))
-        else:
-            pictures.append(picture)
+            pictures.append(as_uint8(np.asarray(array), f"image {i}"))
             names.append(f"image {i}")
+        except AnomalyError as error:
+            skipped.append((f"image {i}", str(error).rstrip(".")))
+    two_toned = [black_and_white(picture) for picture in pictures]
+    if not all(two_toned):
+        skipped += [(name, LIKE_A_MASK) for name, two in zip(names, two_toned, strict=True) if two]
+        pictures = [picture for picture, two in zip(pictures, two_toned, strict=True) if not two]
+        names = [name for name, two in zip(names, two_toned, strict=True) if not two]
     if not pictures:
         raise AnomalyError(f"None of the {len(arrays)} arrays is an image: {skipped[0][1]}.")
     digest = hashlib.sha256(b"".join(hashlib.sha256(p.tobytes()).digest() for p in pictures)).hexdigest()

@@ -146,10 +146,21 @@ def test_a_decompression_bomb_is_refused(tmp_path: Path) -> None:
         open_image(tmp_path / "bomb.png")
 
 
-def test_a_lone_mask_is_refused(tmp_path: Path) -> None:
-    Image.fromarray(np.eye(32, dtype=bool)).save(tmp_path / "bits.png")
+def test_a_file_that_calls_itself_a_mask_is_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.eye(32, dtype=bool)).save(tmp_path / "part_mask.png")
     with pytest.raises(AnomalyError, match="looks like a mask"):
-        read_source(tmp_path / "bits.png")
+        read_source(tmp_path / "part_mask.png")
+
+
+def test_black_and_white_pictures_are_masks_only_among_others(tmp_path: Path) -> None:
+    for i in range(3):
+        Image.fromarray(np.eye(32, k=i, dtype=bool)).save(tmp_path / f"board_{i}.png")
+    assert read_source(tmp_path).names == ["board_0.png", "board_1.png", "board_2.png"]
+    save(tmp_path / "photo.png")
+    source = read_source(tmp_path)
+    assert source.names == ["photo.png"]
+    assert len(source.skipped) == 3
+    assert "mask" in source.skipped[0][1]
 
 
 def test_one_image_is_a_source_of_one(tmp_path: Path) -> None:

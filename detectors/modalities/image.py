@@ -27,7 +27,7 @@ from detectors.modalities.base import Event, Items, Modality
 from detectors.networks.backbone import Backbone, from_description, load_backbone
 from detectors.networks.filters import FILTERS, PATCH, FilterBank, to_cells
 from detectors.pictures import Pictures, cells_touched, colour_spread, enlarged, grey_of, resized, size_of
-from detectors.readers.images import looks_like_mask
+from detectors.readers.images import black_and_white
 from detectors.repair import mend
 from detectors.training import Run
 
@@ -47,8 +47,9 @@ class ImageModality(Modality):
     64 without: blowing pictures up was measured to harm);
     components (principal components kept of the stacked features); layers (hidden states to read; None: by stride);
     aligned (whether a place means the same in every picture; None: found out from the normals).
-    Grey pictures are read as colour by a detector of colour pictures; colour pictures given to a detector of grey ones
-    are an error. Transparent parts are laid on white, 16-bit values scaled to 8.
+    Grey pictures are read as colour by a detector of colour pictures; colour pictures given to a detector of grey
+    ones are an error, as are black-and-white pictures (masks) given to one of pictures with shades. Transparent
+    parts are laid on white, 16-bit values scaled to 8.
     """
 
     name = "image"
@@ -71,6 +72,7 @@ class ImageModality(Modality):
         super().__init__(**settings)
         self.size: tuple[int, int] = (0, 0)  # (h, w) that the model sees; (0, 0) before fit
         self.colour = True
+        self.two_tones = False  # the normals hold only black and white
         self.aligned = True
         self.backbone: Backbone | FilterBank | None = None
         size = self.settings["size"]
@@ -106,7 +108,7 @@ class ImageModality(Modality):
         source = items.data.sources[row]
         picture = open_image(source)
         name = items.names[row] if items.names is not None else str(row)
-        if looks_like_mask(picture, source if isinstance(source, Path) else None):
+        if not self.two_tones and black_and_white(picture):
             raise AnomalyError(f"The image {name!r} looks like a mask: it holds only black and white. Leave it out.")
         return picture
 
@@ -148,8 +150,9 @@ class ImageModality(Modality):
         """Settle colour, input size and backbone for these normals; then `features` can be asked for."""
         data: Pictures = items.data
         data.cache.clear()
-        some = (self.picture(items, r) for r in rows[:: len(rows) // 20 + 1])
+        some = [open_image(data.sources[r]) for r in rows[:: len(rows) // 20 + 1]]
         self.colour = any(colour_spread(picture) > COLOUR_TOLERANCE for picture in some)
+        self.two_tones = all(black_and_white(picture) for picture in some)
         name = self.settings["backbone"]
         self.backbone = None if name is None else FilterBank() if name == FILTERS else load_backbone(str(name))
         self.size = self._choose_size([data.sizes[r] for r in rows])
@@ -382,6 +385,7 @@ class ImageModality(Modality):
         return {
             "input_size": list(self.size),
             "colour": self.colour,
+            "two_tones": self.two_tones,
             "aligned": self.aligned,
             "features": self.backbone.describe() if self.backbone is not None else None,
         }
@@ -389,6 +393,7 @@ class ImageModality(Modality):
     def restore(self, config: Mapping[str, Any]) -> None:
         height, width = config["input_size"]
         self.size, self.colour, self.aligned = (int(height), int(width)), config["colour"], config["aligned"]
+        self.two_tones = bool(config.get("two_tones", False))  # models of before hold none
         told = config["features"]
         self.backbone = (
             None if not told else FilterBank() if told == FilterBank().describe() else from_description(told)

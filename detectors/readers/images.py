@@ -19,6 +19,7 @@ from detectors.errors import AnomalyError
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm", ".pgm")
 MAX_PIXELS = 64_000_000  # beyond it a picture is refused: a few bytes can claim to be gigapixels
 MAX_IMAGE_BYTES = 256 * 2**20
+LIKE_A_MASK = "looks like a mask, not a picture: it holds only black and white"
 _MASK_NAMES = ("mask", "ground_truth", "groundtruth", "label", "segmentation")
 
 
@@ -28,6 +29,7 @@ class Checked:
 
     problem: str = ""
     remark: str = ""
+    shades: bool = True  # False: black and white only
 
 
 def open_image(source: str | Path | np.ndarray) -> np.ndarray:
@@ -74,19 +76,16 @@ def check_images(paths: Sequence[Path]) -> list[Checked]:
             return list(pool.map(_check, paths))
 
 
-def looks_like_mask(array: np.ndarray, path: Path | None = None) -> bool:
-    """Whether only two values, black and white, occur: a ground-truth mask rather than a picture.
-
-    A file that calls itself a mask may also be all of one of the two (a mask of nothing).
-    """
+def black_and_white(array: np.ndarray) -> bool:
+    """Whether both black and white occur, and nothing else: a ground-truth mask, or a picture of two tones."""
     values = set(np.unique(array[::7, ::7]).tolist())  # a look at a few pixels settles it for most pictures
-    if not values <= {0, 1, 255}:
-        return False
-    values = set(np.unique(array).tolist())
-    if values in ({0, 255}, {0, 1}):
-        return True
-    named = path is not None and any(word in part.lower() for part in path.parts[-3:] for word in _MASK_NAMES)
-    return named and len(values) == 1 and values <= {0, 1, 255}
+    return values <= {0, 1, 255} and set(np.unique(array).tolist()) in ({0, 255}, {0, 1})
+
+
+def _called_mask(array: np.ndarray, path: Path) -> bool:
+    """Whether a file calls itself a mask and is of at most two tones (one, where it is a mask of nothing)."""
+    named = any(word in part.lower() for part in path.parts[-3:] for word in _MASK_NAMES)
+    return named and set(np.unique(array).tolist()) <= {0, 1, 255}
 
 
 def _check(path: Path) -> Checked:
@@ -95,8 +94,8 @@ def _check(path: Path) -> Checked:
     except AnomalyError as error:
         # the list of skipped files has the name already
         return Checked(str(error).removeprefix(f"The image {path.name!r} ").removesuffix("."))
-    if looks_like_mask(array, path):
-        return Checked("looks like a mask, not a picture: it holds only black and white")
+    if _called_mask(array, path):
+        return Checked(LIKE_A_MASK)
     if min(array.shape[:2]) < 8:
         return Checked(f"is only {array.shape[1]} x {array.shape[0]} pixels; at least 8 x 8 are needed")
     with Image.open(path) as image:
@@ -104,7 +103,7 @@ def _check(path: Path) -> Checked:
             return Checked(remark="several frames, of which the first is used")
         if image.mode.startswith(("I", "F")):
             return Checked(remark="more than 8 bits, brought to 8")
-    return Checked()
+    return Checked(shades=not black_and_white(array))
 
 
 def _decode(path: Path) -> np.ndarray:
