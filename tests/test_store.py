@@ -269,7 +269,7 @@ def test_thousands_of_findings_are_listed_at_once(store):
     assert time.perf_counter() - start < 1.0
 
 
-@pytest.mark.parametrize("order", ["p_value", "score", "index", "created"])
+@pytest.mark.parametrize("order", ["p_value", "score", "index", "created", "time", "state", "kind"])
 @pytest.mark.parametrize("run", [None, "R1"])
 def test_sorting_uses_an_index(store, order, run):
     from sqlalchemy import select

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from detectors.errors import AnomalyError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-WAIT_S = 5.0  # how long a writer waits for another before it gives up
+WAIT_S = 20.0  # how long a writer waits for another before it gives up; labels of 100,000 findings take some 3 to 5
 
 
 class StoreError(AnomalyError):
