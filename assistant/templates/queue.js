@@ -1,13 +1,15 @@
 // The queue. Runs once, inside the queue's component: `element` and `trigger` are given by Gradio.
 // Sends ids, pages and labels to the server, never markup. The queue is drawn anew by the server; what a reader has
-// picked since is `wanted`, and is asked for again for as long as another finding is shown.
+// picked is `wanted` until they go elsewhere. Answers may get lost or overtake each other on a busy machine: where another
+// finding is shown, the wanted one is asked for again.
 const AGAIN = 1500; // milliseconds without an answer after which a pick is sent again
+const MOST = 8; // times in a row
 const $ = (selector) => document.querySelector(selector);
 const cards = () => [...element.querySelectorAll(".card")];
 const current = () => cards().findIndex((card) => card.getAttribute("aria-current") === "true");
 const shown = () => $(".head .id")?.textContent ?? "";
 const send = (finding) => trigger("click", { finding, pick: performance.timeOrigin + performance.now() });
-let wanted = "", asked = 0, edge = 0;
+let wanted = "", asked = 0, times = 0, edge = 0;
 
 function mark(finding) {
   const card = element.querySelector(`.card[data-finding="${finding}"]`);
@@ -21,17 +23,23 @@ function pick(card) {
   document.dispatchEvent(new CustomEvent("finding-opened"));
   wanted = card.dataset.finding;
   asked = performance.now();
+  times = 0;
   send(wanted);
 }
 
-setInterval(() => { // an answer may get lost on a busy machine
-  if (wanted && shown() === wanted) wanted = "";
-  else if (wanted && performance.now() - asked > AGAIN) { asked = performance.now(); send(wanted); }
+setInterval(() => {
+  if (shown() === wanted) times = 0;
+  else if (wanted && performance.now() - asked > AGAIN) {
+    asked = performance.now();
+    times += 1;
+    if (times > MOST) wanted = ""; // it cannot be shown; the server has said why
+    else send(wanted);
+  }
   mark(wanted || shown()); // a label's answer may bring a queue that was drawn before the latest pick
 }, 250);
 
 document.addEventListener("click", (event) => { // the reader goes elsewhere: what was picked is no longer wanted
-  if (event.target.closest('a[href*="#"], [data-run]')) wanted = "";
+  if (event.target.closest('a[href*="#"], [data-run], [data-news], [data-demo]')) wanted = "";
 }, true);
 document.addEventListener("change", (event) => { if (event.target.closest(".filters")) wanted = ""; });
 
