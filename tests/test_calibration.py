@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from detectors.calibration import Calibration, benjamini_hochberg
 
@@ -115,3 +116,37 @@ def test_labels_that_are_taken_back_leave_no_trace():
 def test_a_labelled_event_counts_once_however_long_the_blocks():
     calibration = Calibration(np.repeat(RNG(11).normal(size=50), 20), block=20)
     assert calibration.with_scores(np.array([9.0])).p_value(np.array([9.0]))[0] == pytest.approx(2 / 52)
+
+
+@pytest.mark.parametrize("m", [20, 60, 500])
+@pytest.mark.parametrize(
+    "spread", [stats.norm(), stats.expon(), stats.lognorm(0.5), stats.t(5), stats.gamma(4)], ids=lambda d: d.dist.name
+)
+def test_the_tail_does_not_promise_more_than_it_keeps(spread, m):
+    """False alarms on average over calibration sets, exact for each: at most as many as asked for, however small."""
+    alphas = (1e-2, 1e-3, 1e-4)
+    held = [spread.rvs(m, random_state=seed) for seed in range(40)]
+    rates = [[spread.sf(Calibration(one).threshold(alpha)) for alpha in alphas] for one in held]
+    assert (np.mean(rates, 0) < 1.5 * np.array(alphas)).all()
+
+
+def test_far_beyond_the_normals_p_goes_on_falling():
+    calibration = Calibration(RNG(12).normal(size=60))
+    p = calibration.p_value(np.array([5.0, 10.0, 20.0, 40.0, 80.0, 160.0]))
+    assert (np.diff(np.log(p)) < -0.5).all()
+    assert 1e-9 < p[-1] < 1e-5
+
+
+def test_more_normals_make_a_far_score_surer():
+    few, many = (Calibration(RNG(13).normal(size=count)) for count in (30, 2000))
+    assert many.p_value(np.array([8.0]))[0] < 0.1 * few.p_value(np.array([8.0]))[0]
+
+
+def test_few_independent_blocks_make_the_tail_wider():
+    scores = np.repeat(RNG(14).normal(size=200), 10)
+    far = np.array([scores.max() + 3])
+    ratio = Calibration(scores, block=10).p_value(far) / Calibration(scores, block=10).p_value(
+        scores[[scores.argmax()]]
+    )
+    as_if = Calibration(scores).p_value(far) / Calibration(scores).p_value(scores[[scores.argmax()]])
+    assert ratio[0] > as_if[0]
