@@ -23,7 +23,7 @@ from assistant.kinds import load_kinds
 from assistant.modalities import kind
 from assistant.nearest import Nearest, nearest_pictures, nearest_rows, nearest_stretches
 from assistant.records import Finding, Run, Sample
-from assistant.scoring import SCORERS, Batch, Job, Progress, silent
+from assistant.scoring import SCORERS, Batch, Job, Progress, Seen, silent, unseen
 from assistant.specimens.by_modality import (
     ImageSpecimen,
     SeriesSpecimen,
@@ -300,8 +300,10 @@ def run_detection(
     alpha: float = 0.01,
     fdr: float | None = None,
     progress: Progress | None = None,
+    show: Callable[[Seen], None] = unseen,
 ) -> Run:
-    """Score new data, keep the run with its findings, and draw the most anomalous ones.
+    """Score new data, keep the run with its findings, and draw the most anomalous ones; `show` is called with what is
+    flagged while the rest is still being scored.
 
     The calibration revision in force counts (see `assistant.feedback`), and `Run.info` says which, see `_recalibrate`;
     `drift` says whether the batch as a whole scores unlike the normals of the fit.
@@ -320,7 +322,7 @@ def run_detection(
     data = read_source(source, info["modality"])
     changed = _recalibrate(workspace, detector, str(Path(model).expanduser().absolute()), info, alpha)
     staging = workspace.store.root / "staging" / uuid.uuid4().hex
-    job = scoring_job(workspace, detector, data, alpha, fdr, staging, lambda f, m: tell(0.9 * f, m))
+    job = scoring_job(workspace, detector, data, alpha, fdr, staging, lambda f, m: tell(0.9 * f, m), show=show)
     try:
         batch = SCORERS[data.modality](job)
         note_fitted(batch, detector)
@@ -372,7 +374,7 @@ def scoring_job(
     tell: Progress = silent,
     **more: Any,
 ) -> Job:
-    """What a scorer is given; `more`: `Job.offset` and `Job.wanted`, for a run that grows."""
+    """What a scorer is given; `more`: `Job.show`, or `Job.offset` and `Job.wanted` for a run that grows."""
     kinds = load_kinds(workspace.config.kinds)
     return Job(detector, data, alpha, fdr, _cut, picture, staging, tell, kinds, **more)
 

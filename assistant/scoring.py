@@ -6,8 +6,9 @@ modality to its function: `Job` in, `Batch` out, the findings' folders staged.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,20 @@ def silent(_fraction: float, _message: str) -> None:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """A sample of a batch under way that is flagged, shown before the batch is done."""
+
+    name: str
+    p_value: float  # as it will be at the end: it does not depend on the rest of the batch
+    settled: bool  # whether it is flagged for good; with an FDR only the whole batch tells
+    draw: Callable[[], bytes] | None = None  # a small picture of it
+
+
+def unseen(_one: Seen) -> None:
+    """Nobody looks."""
+
+
+@dataclass(frozen=True)
 class Job:
     """What is to be scored, and with what."""
 
@@ -44,6 +59,7 @@ class Job:
     kinds: Kinds = field(default_factory=Kinds)
     offset: int = 0  # samples that the run holds before `data`: a run that grows counts them all
     wanted: Callable[[int, int], bool] = lambda first, end: True  # which events count, by their samples in the run
+    show: Callable[[Seen], None] = unseen  # called with what is flagged, as it comes (images)
 
     def taken(self, detections: Any) -> list[Any]:
         """The detections that count."""
@@ -119,8 +135,11 @@ def score_images(job: Job) -> Batch:
     batch, tell = Batch([], np.zeros(0), np.zeros(0), job.alpha), job.tell
     if job.fdr is not None:
         looking, tell = _within(tell, 0.0, 0.5), _within(tell, 0.5, 0.5)
-        known = [assessment.p_values for _, assessment in _chunks(job, NOTHING, [], looking)]
-        batch.alpha = job.cut(np.concatenate([np.zeros(0), *known]), job.fdr)
+        known = [np.zeros(0)]
+        for numbers, assessment in _chunks(job, NOTHING, [], looking):
+            known.append(assessment.p_values)
+            _show_open(job, numbers, assessment.p_values)
+        batch.alpha = job.cut(np.concatenate(known), job.fdr)
     scores, p_values = [batch.scores], [batch.p_values]
     for numbers, found in _chunks(job, batch.alpha, batch.skipped, tell):
         for detection in job.taken(found.detections):
@@ -128,6 +147,8 @@ def score_images(job: Job) -> Batch:
             folder = batch.add(job, detection, job.data.names[number], len(batch.names) + detection.index)
             masks = [region.mask for region in detection.regions]
             keeping.keep_image(folder, job.open_image(job.data.samples[number]), detection.map, masks)
+            drawn = partial(_thumbnail, folder / "input.png", detection.map)
+            job.show(Seen(job.data.names[number], detection.p_value, True, drawn))
         batch.names += [job.data.names[number] for number in numbers]
         scores.append(found.scores)
         p_values.append(found.p_values)
@@ -136,6 +157,20 @@ def score_images(job: Job) -> Batch:
         raise AnomalyError(f"None of the {len(job.data.samples)} images can be scored; {name!r}: {reason}")
     batch.scores, batch.p_values = np.concatenate(scores), np.concatenate(p_values)
     return batch
+
+
+def _show_open(job: Job, numbers: Sequence[int], p_values: np.ndarray) -> None:
+    """Show the images at or below alpha, of which the false-discovery control may keep fewer or more."""
+    for number, p in zip(numbers, p_values.tolist(), strict=True):
+        if p <= job.alpha:
+            drawn = partial(_thumbnail, job.data.samples[number], None, job.open_image)
+            job.show(Seen(job.data.names[number], p, False, drawn))
+
+
+def _thumbnail(picture: Any, level: np.ndarray | None, opened: Callable[[Any], Any] = lambda path: path) -> bytes:
+    from assistant import figures
+
+    return figures.thumbnail(opened(picture)) if level is None else figures.heat_thumbnail(opened(picture), level)
 
 
 def _chunks(job: Job, alpha: float, skipped: list[tuple[str, str]], tell: Progress) -> Iterator[tuple[list[int], Any]]:

@@ -145,7 +145,7 @@ def test_a_folder_is_taken_with_its_names(page, shop):
 
 
 def test_a_running_job_is_cancelled_and_survives_a_reload_until_then(page, monkeypatch, tmp_path):
-    def endless(workspace, source, model, alpha, fdr, tell):
+    def endless(workspace, source, model, alpha, fdr, tell, show):
         while True:
             tell(0.4, "scoring")
             time.sleep(0.05)

@@ -19,10 +19,13 @@ from gradio.utils import get_upload_folder
 from assistant.chat.intake import Limits, Upload, take_in
 from assistant.chat.jobs import Job, Jobs, Progress
 from assistant.chat.session import Session, own, resource, told
+from assistant.chat.sofar import SoFar
 from assistant.chat.view import view
+from assistant.chat.watching import Watches, watches_view
 from assistant.cli.shared import parse_settings
 from assistant.pipeline import Workspace, fit_model, run_detection, unfinished
 from assistant.records import Run
+from assistant.watch.loop import Options
 from assistant.words import number, run_title, when
 from detectors.errors import AnomalyError
 
@@ -30,6 +33,7 @@ AUTO = "auto"
 MODALITIES = (AUTO, "image", "series", "table", "video", "multimodal")
 LISTED = 200  # runs in the table
 POLL = 0.7  # seconds between looks at the jobs, while there are any
+SLOWLY = 2.0  # ... while only sources are watched
 
 
 class DataIn:
@@ -43,6 +47,7 @@ class DataIn:
         self.local_paths = local_paths
         self.limits = Limits()
         self.jobs = Jobs()
+        self.watches = Watches(self.workspace)
 
     # --- files ----------------------------------------------------------------------------------------------------
 
@@ -96,16 +101,32 @@ class DataIn:
         if not 0 < alpha < 1:
             raise AnomalyError(f"alpha = {alpha:g} must lie between 0 and 1.")
 
+        so_far = SoFar()
+
         def work(tell: Progress) -> Run:
             source = self._read(uploads, path, lambda f, text: tell(0.02 * f, text))
             try:
-                return run_detection(self.workspace, source, folder, alpha, fdr or None, _after(tell, 0.02))
+                return run_detection(self.workspace, source, folder, alpha, fdr or None, _after(tell, 0.02), so_far.see)
             except BaseException:
                 self._drop(source)
                 raise
 
-        job = self.jobs.start(f"Detecting in {called(uploads, path)} with {Path(folder).name}", session.reader, work)
-        return self._begun(session, job)
+        title = f"Detecting in {called(uploads, path)} with {Path(folder).name}"
+        return self._begun(session, self.jobs.start(title, session.reader, work, so_far))
+
+    @told
+    def watch(self, session: Session, path: str, model: str, alpha: float | None) -> tuple[Any, ...]:
+        """Watch a source of this machine as it grows, until it ends or is stopped."""
+        if session is None:
+            raise AnomalyError("The page is still opening; try again in a moment.")
+        path = (path or "").strip() if self.local_paths else ""
+        if not path:
+            raise AnomalyError(
+                "Name what to watch: a folder, a growing file, a clip, or camera:0 on this machine; "
+                "dropped files are whole already, use Detect for them."
+            )
+        self.watches.start(path, self._model(model), Options(0.01 if alpha is None else float(alpha)))
+        return session, chosen_files(session.uploads), self.jobs_view(session), gr.Timer(SLOWLY, active=True)
 
     def _model(self, model: str | None) -> str:
         """The model folder to use.
@@ -195,12 +216,16 @@ class DataIn:
         return session, chosen_files(()), self.jobs_view(session), gr.Timer(active=True)
 
     def jobs_view(self, session: Session) -> str:
-        """This reader's jobs as HTML."""
-        return view("jobs", [job_card(job) for job in self.jobs.of(session.reader)])
+        """What the store watches, and this reader's jobs, as HTML."""
+        jobs = view("jobs", [job_card(job) for job in self.jobs.of(session.reader)])
+        return watches_view(self.watches.all()) + jobs
 
     @told
     def cancelled(self, session: Session, event: gr.EventData) -> tuple[Any, ...]:
-        """Stop a job, or take an ended one off the list."""
+        """Stop a job or a watch, or take an ended one off the list."""
+        if event._data.get("watch"):
+            self.watches.stop(str(event._data["watch"]))
+            return session, self.jobs_view(session)
         name = str(event._data.get("job"))
         self.jobs.cancel(session.reader, name)
         if event._data.get("dismiss"):
@@ -223,7 +248,9 @@ class DataIn:
         changed = bool(fresh) or latest != session.latest
         session.latest = latest
         rest = (runs_table(self.workspace), models_choice(self.workspace, jobs)) if changed else (gr.skip(),) * 2
-        return session, self.jobs_view(session), *rest, gr.Timer(active=any(not job.ended for job in jobs))
+        working, watching = any(not job.ended for job in jobs), any(not one.ended for one in self.watches.all())
+        timer = gr.Timer(POLL if working or not watching else SLOWLY, active=working or watching)
+        return session, self.jobs_view(session), *rest, timer
 
 
 def data_tab(page: DataIn) -> dict[str, Any]:
@@ -235,7 +262,8 @@ def data_tab(page: DataIn) -> dict[str, Any]:
             with gr.Column(scale=5, min_width=300):
                 parts["drop"] = own(resource("data.js"), "drop", chosen_files(()))
                 parts["path"] = gr.Textbox(
-                    label="… or a file or folder on this machine", placeholder="/data/line-3/tonight", visible=local,
+                    label="… or a file, folder or camera of this machine", visible=local,
+                    placeholder="/data/line-3/tonight or camera:0",
                 )  # fmt: skip
             with gr.Column(scale=4, min_width=280, elem_classes="work"):
                 gr.HTML("<h2>Find anomalies in it</h2>", elem_classes="own", apply_default_css=False)
@@ -247,7 +275,9 @@ def data_tab(page: DataIn) -> dict[str, Any]:
                     bounds: dict[str, Any] = {"minimum": 0.0, "maximum": 1.0, "min_width": 100}
                     parts["alpha"] = gr.Number(0.01, label="alpha", step=0.001, **bounds)
                     parts["fdr"] = gr.Number(0.0, label="FDR (0: off)", step=0.01, **bounds)
-                parts["detect"] = gr.Button("Detect", variant="primary")
+                with gr.Row():
+                    parts["detect"] = gr.Button("Detect", variant="primary", min_width=100)
+                    parts["watch"] = gr.Button("Watch it", visible=local, min_width=100, elem_id="watch-it")
             with gr.Column(scale=4, min_width=280, elem_classes="work"):
                 gr.HTML("<h2>Or learn from it what is normal</h2>", elem_classes="own", apply_default_css=False)
                 parts["name"] = gr.Textbox(label="Its name", placeholder="line-3", max_length=64)
@@ -271,6 +301,8 @@ def wire_data(page: DataIn, parts: dict[str, Any], session: gr.State, quiet: dic
     parts["drop"].clear(page.cleared, session, [session, parts["drop"]], **quiet)
     detecting = [session, *(parts[key] for key in ("path", "model", "alpha", "fdr"))]
     parts["detect"].click(page.detect, detecting, begun, **quiet)
+    watching = [session, *(parts[key] for key in ("path", "model", "alpha"))]
+    parts["watch"].click(page.watch, watching, begun, **quiet)
     fitting = [session, *(parts[key] for key in ("path", "name", "modality", "method", "settings", "test"))]
     parts["fit"].click(page.fit, fitting, begun, **quiet)
     parts["modality"].change(page.methods_for, parts["modality"], parts["method"], **quiet)
@@ -288,7 +320,8 @@ def job_card(job: Job) -> dict[str, Any]:
     skipped = [tuple(pair) for pair in (run.skipped if run else info.get("skipped", ()))]
     said = ""
     if run is not None:
-        said = f"{run.n_flagged:,} findings in {run.n_samples:,} samples at alpha {number(run.alpha)}."
+        many = "" if run.n_flagged == 1 else "s"
+        said = f"{run.n_flagged:,} finding{many} in {run.n_samples:,} samples at alpha {number(run.alpha)}."
     elif info:
         said = (
             f"Learned from {number(info.get('n_fit'))} normal samples ({info.get('modality')}, {info.get('method')}); "
@@ -302,6 +335,7 @@ def job_card(job: Job) -> dict[str, Any]:
         "id": job.id, "title": job.title, "status": job.status, "percent": round(100 * job.fraction),
         "message": job.message, "error": job.error, "ended": job.ended, "seconds": f"{job.seconds:.0f} s",
         "run": run.id if run else "", "said": said, "notes": told_of, "skipped": skipped,
+        "so_far": job.so_far.card() if job.so_far is not None and not job.ended else {},
     }  # fmt: skip
 
 

@@ -43,6 +43,7 @@ class Job:
     message: str = "waiting for its turn"
     result: Any = None
     error: str = ""  # one sentence, where it failed
+    so_far: Any = None  # what it has come to until now, for whoever shows it
     begun: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
 
@@ -59,13 +60,13 @@ class Jobs:
         self._lock = threading.Lock()
         self._turn = threading.Lock()
 
-    def start(self, title: str, owner: str, work: Work) -> Job:
-        """Begin a job; it is done when `Job.ended`.
+    def start(self, title: str, owner: str, work: Work, so_far: Any = None) -> Job:
+        """Begin a job; it is done when `Job.ended`. `so_far`: kept with it, filled by `work` as it goes.
 
         Raises:
             AnomalyError: too many of this reader's jobs are waiting.
         """
-        job = Job(title, owner)
+        job = Job(title, owner, so_far=so_far)
         with self._lock:
             if sum(one.owner == owner and not one.ended for one in self._jobs.values()) >= WAITING_MOST:
                 raise AnomalyError(f"{WAITING_MOST} jobs are waiting already; let one end, or cancel it.")

@@ -16,6 +16,7 @@ from assistant.figures.pictures import (
     png,
     sparkline,
     spread_svg,
+    thumbnail,
 )
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "png",
     "sparkline",
     "spread_svg",
+    "thumbnail",
 ]

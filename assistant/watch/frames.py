@@ -153,11 +153,15 @@ def _opened(name: str) -> Iterator[Any]:
         raise AnomalyError("A camera is read with PyAV: pip install 'anomaly-assistant[video]'.") from None
     form, _, device = name.removeprefix(CAMERA).rpartition(":") if not Path(name[7:]).exists() else ("", "", name[7:])
     form = form or ("" if Path(device).is_file() else FORMATS.get(sys.platform, ""))
+    device = f"/dev/video{device}" if form == "v4l2" and device.isdigit() else device
     try:
         container = av.open(device, format=form or None)
         return iter(container.decode(container.streams.video[0]))
     except (av.FFmpegError, IndexError, OSError, ValueError) as error:
-        raise AnomalyError(f"The camera {device!r} cannot be opened ({error}).") from None
+        why = getattr(error, "strerror", None) or str(error)
+        raise AnomalyError(
+            f"The camera {device!r} cannot be opened ({why}); plug it in, or name another: camera:DEVICE."
+        ) from None
 
 
 class FramesFeed:

@@ -86,9 +86,10 @@ class Teller(Protocol):
 
 
 def watch(
-    workspace: Workspace, source: str, model: Path, options: Options, teller: Teller, stop: threading.Event
-) -> Summary:
-    """Watch until the source ends, or `stop` is set; what was begun is finished first.
+    workspace: Workspace, source: str, model: Path, options: Options, teller: Teller, stop: threading.Event,
+    summary: Summary | None = None,
+) -> Summary:  # fmt: skip
+    """Watch until the source ends, or `stop` is set; what was begun is finished first. `summary`: filled as it goes on.
 
     Raises:
         AnomalyError: the source, the model or an address cannot be used, or another process watches the same.
@@ -101,7 +102,7 @@ def watch(
     sender = Sender(ledger, options.webhook, teller.remark) if options.webhook else None
     if options.listen:
         teller.remark(f"Listening at {feed.address}")
-    summary, began = Summary(), time.monotonic()
+    summary, began = summary or Summary(), time.monotonic()
     try:
         _go_round(feed, judge, options, teller, stop, summary, sender)
     finally:
