@@ -44,17 +44,20 @@ class SeriesModality(Modality):
     """Windows of `window` stamps (None: 32, fewer in short series), `overlap` of them over each stamp.
 
     Settings: window; overlap; clip: scaled values beyond it grow by logarithm only, so that one wild channel does not
-    drown the others; smooth: widths, in windows, of the averages over neighbouring stamps that make up a score, and
-    their weights (short faults and long ones both count); horizon: evidence that a channel carries most of the time
-    over so many windows both before and after a stamp is drift and is taken off (0: never).
+    drown the others; shared: weight of the mean of the channels' roots of evidence, which many raise together, beside
+    the root of their mean evidence, which one can raise alone; smooth: widths, in windows, of the averages over
+    neighbouring stamps that make up a score, and their weights (short faults and long ones both count); horizon:
+    evidence that a channel carries most of the time over so many windows both before and after a stamp is drift and is
+    taken off (0: never).
     """
 
     name = "series"
     defaults = {
         "window": None,
         "overlap": 4,
-        "clip": 5.0,
-        "smooth": ((0.25, 0.5), (1.0, 0.3), (4.0, 0.2)),
+        "clip": 10.0,
+        "shared": 0.5,
+        "smooth": ((0.1, 0.2), (0.25, 0.3), (1.0, 0.3), (4.0, 0.2)),
         "horizon": 64,
     }
     batch_size = 512
@@ -181,9 +184,10 @@ class SeriesModality(Modality):
         return total
 
     def score(self, maps: np.ndarray) -> np.ndarray:
-        """The root of the mean evidence over channels, averaged over neighbourhoods of several widths."""
-        seen = np.isfinite(maps[:, 0])
-        row = np.sqrt(np.maximum(np.where(seen[:, None], maps, 0.0), 0.0).mean(1, dtype=np.float64))
+        """The evidence over channels as one (see `shared`), averaged over neighbourhoods of several widths."""
+        seen, shared = np.isfinite(maps[:, 0]), self.settings["shared"]
+        evidence = np.maximum(np.where(seen[:, None], maps, 0.0), 0.0)
+        row = (1 - shared) * np.sqrt(evidence.mean(1, dtype=np.float64)) + shared * np.sqrt(evidence).mean(1)
         scores = np.zeros(len(row))
         for width, weight in self.settings["smooth"]:
             scores += weight * moving_mean(row, seen, max(1, round(width * self.window)))
