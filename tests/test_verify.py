@@ -126,11 +126,11 @@ def test_what_the_evidence_holds_passes(text):
         ("part_018.png has a p-value of 0.0004 [E1].", "'part_018.png' is not in E1"),
         ("a.png is F12 with a p-value of 0.0004 [E1, E2].", "'a.png' is not the sample of F12"),
         ("CPU reads 41.2 % [E3].", "expected in E3, not the observed one"),
-        ("The cpu is 56.1 percentage points below what is expected [E3].", "'56.1 percentage points' is not in E3"),
+        ("The cpu is 56.1 percentage points below what is expected [E3].", "'below' is the wrong way round"),
         ("F14 began at 02:39 [E3].", "'02:39' is F14/interval 1.end_time, not the start"),
         ("F14 began on 2 March 2026 [E3].", "'2 March 2026' is not in E3"),
         ("The channel `memory` carries 81 % [E3].", "'memory' is not in E3"),
-        ("Disk carries the largest share of F14 [E3].", "the largest share is cpu's in E3"),
+        ("Disk carries the largest share of F14 [E3].", "'largest' is not right: it comes 2 of 2 by share"),
         ("F13 is more anomalous than F12 [E1, E2].", "the wrong way round"),
         ("F77 was flagged [E1].", "'F77' is not in E1"),
         ("F12 was flagged [E9].", "there is no evidence E9 in this conversation; there is E1, E2, E3, E4, E5"),
@@ -214,8 +214,8 @@ def read_claims(path: Path) -> list[tuple[str, dict[str, Evidence], bool]]:
 @pytest.mark.parametrize(
     ("name", "most_flagged", "most_missed"),
     [
-        ("claims", 1, 0), ("claims_second", 1, 0), ("claims_third", 1, 0), ("claims_fourth", 1, 0),
-        ("claims_fifth", 5, 0), ("claims_sixth", 11, 6),
+        ("claims", 0, 0), ("claims_second", 1, 0), ("claims_third", 0, 0), ("claims_fourth", 0, 0),
+        ("claims_fifth", 0, 0), ("claims_sixth", 4, 2), ("claims_seventh", 9, 16),
     ],
 )  # fmt: skip
 def test_claims_written_by_hand(name, most_flagged, most_missed):

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from assistant.evidence import Claim, Evidence
 from assistant.verify import references
 from assistant.verify.binding import Binder
-from assistant.verify.causes import cause_problem
+from assistant.verify.causes import actor_problem, cause_problem
 from assistant.verify.checks import FOLLOWS, everyone, is_id, offers, problems_of, states_facts
 from assistant.verify.facts import Pool, Read, aliases, plain
 from assistant.verify.relations import asserts
@@ -181,7 +181,8 @@ class _Check:
             return states, [], scene
         if offers(sentence.bare):
             return False, self._unknown_ids(scene) if states else [], scene
-        causes = [cause] if (cause := cause_problem(scene, pool, self.asked)) else []
+        made_up = (actor_problem(scene, pool, self.asked), cause_problem(scene, pool, self.asked))
+        causes = [problem for problem in made_up if problem]
         if sentence.cites or (not states and asserts(sentence.bare)):
             found = [*problems_of(scene, pool), *causes]
             said = states or (asserts(sentence.bare) and bool(sentence.cites))

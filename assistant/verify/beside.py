@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 
 from assistant.verify.lexicon import BREAK, CONNECT, LEADS_ONLY, NUMBER_WORDS
+from assistant.verify.mentions import Mention
 from assistant.verify.reading import COUNT_NOUNS, Number
-from assistant.verify.scene import Mention, Scene
+from assistant.verify.scene import Scene
 
 _ACROSS = tuple(frozenset([word]) for word in ("left", "right", "x"))
 _DOWN = tuple(frozenset([word]) for word in ("top", "bottom", "y"))
@@ -53,6 +54,10 @@ def field_of(scene: Scene, number: Number) -> Mention | None:
             return mention if _leads(scene, mention, start.start) and not _spent(scene, mention, start) else None
         if previous is None or previous.unit != start.unit or not listed(scene, previous, start):
             return None
+        if not re.search(
+            r"[,;/–—-]|\b(?:and|or|to|against|versus|vs|compared|for|of|in)\b", scene.text[previous.end : start.start]
+        ):
+            return None  # "alpha = 0.001 eleven would remain": no list
         start, index = previous, index - 1
 
 
@@ -102,7 +107,7 @@ def _compares(scene: Scene, mention: Mention, position: int) -> bool:
     """ "darker than it should be: 61.2 against 128.4": the role ends with the comparison, and numbers begin anew."""
     ahead, between = scene.text[: mention.start], scene.text[mention.end : position]
     return bool(
-        re.search(r"\b(?:than|what|as)\s(?:\w+\s){0,2}$", ahead, re.I)
+        re.search(r"\b(?:than|what|as|below|above|under|over)\s(?:\w+\s){0,2}$", ahead, re.I)
         and re.match(r"\s*(?:\w+\s*){0,2}[:,;(–—]", between)
     )
 

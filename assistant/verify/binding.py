@@ -7,15 +7,22 @@ does not match, or "" where the number is a fact, or follows from facts.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from functools import cached_property
 
 from assistant.evidence import format_number
 from assistant.verify.beside import count_noun, role_of
+from assistant.verify.comparing import Comparing
+from assistant.verify.comparison import COUNTING
 from assistant.verify.facts import ROLES, SECONDS, Known, Pool
 from assistant.verify.following import Following
+from assistant.verify.lexicon import NUMBER_WORDS
+from assistant.verify.mentions import Mention
 from assistant.verify.owners import Owners, Scope
 from assistant.verify.reading import Number
 from assistant.verify.repairs import repair_of, repair_told
-from assistant.verify.scene import Mention, Scene
+from assistant.verify.rows import Rows
+from assistant.verify.scene import Scene
 from assistant.verify.tallies import Tallies
 
 CUES = {  # words without which a fact with this role is not what the sentence speaks of
@@ -44,7 +51,10 @@ _SUPPOSING = re.compile(
     r"|(?:repaired|mended|normal|corrected) version"
     r"|(?:once|if|when|with|had) [^,;]{1,40}?\b(?:is|are|was|were|been)?\s?"
     r"(?:put right|repaired|fixed|replaced|corrected|restored|mended|left out|dropped|ignored|removed)"
-    r"|(?:leaving out|dropping|ignoring|removing|without) (?!\w+ing\b)[^,;]{1,30})",
+    r"|(?:leaving out|dropping|ignoring|removing|without) (?!\w+ing\b)[^,;]{1,30}"
+    r"|at (?:the|this|that|an?) (?:stricter|tighter|lower|new|other|higher|looser|smaller|larger) (?:alpha"
+    r"|level|threshold)"
+    r"|(?:tightening|lowering|raising|loosening|setting|relaxing) alpha)",
     re.I,
 )
 _BEFORE = re.compile(
@@ -56,6 +66,7 @@ _WHOLE = (
     r"(?:repaired|mended|normal|corrected) version|counterfactual|full(?:y)? repair\w*|complete repair|nearest normal"
     r"|everything (?:put right|repaired)"
 )
+_COUNTED = frozenset(["length", "start", "end", "index", "onset", "delay", "duration"])  # in stamps, rows or frames
 _STATE_WORDS = frozenset(["new", "confirmed", "false", "skipped"])
 
 
@@ -68,17 +79,30 @@ class Binder:
         self.owners = Owners(scene)
         self.following = Following(self)
         self.tallies = Tallies(scene, pool)
+        self.rows = Rows(scene, pool)
         self._named = {m.names for m in self.owners.findings}
+
+    @cached_property
+    def comparing(self) -> Comparing:
+        """The comparisons of the sentence."""
+        return Comparing(self.scene, self.pool, self.facts_of)
 
     def number_problem(self, number: Number) -> str:
         """What is wrong with a number, "" if nothing."""
         told = self.tallies.problem(number)
+        if told != "" and (counted := self.rows.problem(number)) is not None:
+            told = counted
+        if told is None:
+            told = self.comparing.amount_problem(number)
         if told is not None:
             return told
+        summed = self.following.sum_problem(number)
+        if summed is not None:
+            return summed
         nouns = count_noun(self.scene, number)
-        scope = self.owners.scope(number)
+        scope = self._scope(number)
         if number.kind == "ordinal":
-            return self.following.rank_problem(number)
+            return ""  # see `ranks`
         if self.following.holds(number, scope, nouns):
             return ""
         near = []
@@ -89,6 +113,7 @@ class Binder:
             if (
                 number.kind not in ("times", "fraction")
                 and matches(number, known)
+                and not _only_near(number, known)
                 and not _too_coarse(number, known, scope)
             ):
                 reason = self._misfit(number, known, scope, nouns)
@@ -101,9 +126,20 @@ class Binder:
             return f"'{number.text}' {near[0]}{self._hint(scope, number)}"
         return self._unit_slip(number) or f"'{number.text}' is not in {self.pool.cited}{self._hint(scope, number)}"
 
+    def _scope(self, number: Number) -> Scope:
+        """Whom and what a number is about; a field that is never told in its unit is another number's."""
+        scope = self.owners.scope(number)
+        if scope.field is None or number.unit in ("", "%") or number.kind != "plain":
+            return scope
+        fields = [k for k in self.pool.numbers if scope.fits_field(k)]
+        units = {k.unit for k in fields}
+        if units and units == {"%"} and any(k.unit == number.unit for k in self.pool.numbers):
+            return replace(scope, field=None)
+        return scope
+
     def facts_of(self, number: Number) -> list[Known]:
         """The facts that a number states."""
-        scope = self.owners.scope(number)
+        scope = self._scope(number)
         return [k for k in self.pool.numbers if matches(number, k) and not self._misfit(number, k, scope, [])]
 
     # --- one fact ----------------------------------------------------------------------------------------------
@@ -128,6 +164,10 @@ class Binder:
     def fits_base(self, known: Known, scope: Scope) -> bool:
         if known.level == "call":
             return scope.field is not None or scope.bases is None
+        if known.fact.field == "alpha" and scope.field and len(
+            {k.number for k in self.pool.numbers if k.fact.field == "alpha"}
+        ) == 1:  # fmt: skip
+            return True
         if known.level == "finding":
             if len(known.bases) > 1 and len(self._named) > 1:  # "F3 vs F1": a fact about a pair
                 return all(any(base in names for names in self._named) for base in known.bases)
@@ -182,15 +222,26 @@ class Binder:
                 return "changed"
             if own and not told and (axis, own) in CUES and not self.scene.has(CUES[axis, own]):
                 return {"after": "present", "expected": "observed"}.get(own, "single")
+            if axis == "seen" and known.unit == "%" and "share" in known.words and self._left_over(known):
+                return "left-over"
             if axis == "rank" and told and not own and not self._is_extreme(known, told):
                 return told
         if known.roles.get("time") == "after" and "counterfactual" not in known.words and self.scene.has(_WHOLE):
             return "counterfactual" if self._has_twin(known, "after", "counterfactual") else ""
         return ""
 
+    def _left_over(self, known: Known) -> bool:
+        """ "15 % of the score lies outside the regions": what no place holds."""
+        outside = self.scene.has(r"outside (?:of )?(?:the|these|both|any|all|those)") and any(
+            "outside" in k.words for k in self.pool.numbers
+        )
+        return outside and "outside" not in known.words
+
     def _supposes(self, number: Number) -> bool:
         """ "Once the hour is put right, the score is 1.03": what holds after a change, unless it is told of before."""
         ahead = self.scene.text[: number.start]
+        if re.search(r"\w\s(?:out )?of (?:the |its |all )?$", ahead):
+            return False  # "costs two of the seven": of those before
         return _SUPPOSING.search(ahead) is not None and _BEFORE.search(ahead[-45:]) is None
 
     def wrong_state(self, number: Number, known: Known) -> str:
@@ -201,7 +252,9 @@ class Binder:
         words = "|".join(sorted(_STATE_WORDS))
         if not own and re.search(r"\w\s(?:out\s)?of\s(?:the\s)?$", self.scene.text[: number.start], re.I):
             return ""  # "three of the seven are confirmed": of all seven
-        behind = re.match(rf"(?:[\s,]+\w+){{0,6}}?[\s,]+({words})\b", self.scene.text[number.end :], re.I)
+        behind = re.match(
+            rf"(?:[\s,]+(?!(?:{NUMBER_WORDS}|\d+)\b)\w+){{0,6}}?[\s,]+({words})\b", self.scene.text[number.end :], re.I
+        )
         ahead = re.search(rf"\b({words})\W+(?:\w+\W+)?$", self.scene.text[: number.start], re.I)
         near = behind or ahead
         told = near[1].lower() if near else ""
@@ -213,7 +266,7 @@ class Binder:
 
     def _told_by_order(self, number: Number, axis: str) -> str:
         """ "observed and expected: 97.3 and 41.2", "from 8.2 to 1.1": roles by order."""
-        run = self.owners.list_of(number)
+        run = [n for n in self.owners.list_of(number) if n is number or n.kind not in ("times", "fraction")]
         marks = [m for m in self.scene.roles if m.kind == axis and m.end <= run[0].start][-2:]
         if len(run) == 2 and len(marks) == 2:
             between = self.scene.text[marks[0].end : marks[1].start]
@@ -283,7 +336,8 @@ def matches(number: Number, known: Known) -> bool:
     truth = known.number
     if truth is None:
         return False
-    if number.unit == known.unit or not number.unit:
+    counting = number.unit in COUNTING and not known.unit and bool(known.words & _COUNTED)
+    if number.unit == known.unit or not number.unit or counting:
         shown = float(format_number(truth))
         if number.agrees(truth) or number.agrees(shown):
             return True
@@ -295,9 +349,17 @@ def matches(number: Number, known: Known) -> bool:
     return False
 
 
+def _only_near(number: Number, known: Known) -> bool:
+    """ "below 0.01" is no way to write 0.0102: a bound is written exactly, or kept."""
+    truth = known.number or 0.0
+    off = abs(truth - number.value) > 1e-9 * abs(truth)
+    return bool(number.bound) and off and (truth < number.value) != (number.bound == "<") and number.unit == known.unit
+
+
 def _too_coarse(number: Number, known: Known, scope: Scope) -> bool:
     """ "3" is no way to write 3.07, unless the sentence says of what."""
-    if number.rough and not scope.field and number.unit != known.unit:
+    timed = number.unit in SECONDS and known.unit in SECONDS
+    if number.rough and not scope.field and number.unit != known.unit and not timed:
         return True
     whole = known.number is not None and known.number == int(known.number)
     return not (whole or scope.field or number.rough) and number.step >= 1 and abs(number.value) < 10

@@ -16,6 +16,9 @@ _BEHIND = re.compile(  # effect, then cause
     r"\b(?:(?:is|was|were|are|been|be|being|got|most likely|probably|possibly)\s+)?(?:caused|triggered|provoked|induced"
     r"|brought about|produced|set off)\s+by\b|\bbecause(?: of)?\b|\b(?:due|owing|thanks) to\b"
     r"|\b(?:stem(?:s|med)?|result(?:s|ed)?|originat(?:es|ed)|aris(?:es|ing)|arose|came) from\b"
+    r"|\b(?:was|were|been|is|are) (?:\w+ly )?(?:left|made|done|damaged|introduced|created|scratched|hit|bent"
+    r"|dropped|touched"
+    r"|moved|broken|spilled|soiled|contaminated|scraped|bumped|entered|typed) (?:there )?by\b"
     r"|\bas a (?:result|consequence) of\b|\b(?:is|was) (?:the|a) (?:result|consequence) of\b"
     r"|\b(?:the )?(?:(?:root|real|likely|physical|underlying|probable|most likely|actual) )*(?:cause|reason)s?"
     r"(?: (?:for|of|behind) [^,;.]{2,50}?)? (?:is|was|are|were|must be|seems to be|appears to be)(?! (?:not|un))\b",
@@ -24,6 +27,7 @@ _BEHIND = re.compile(  # effect, then cause
 _AHEAD = re.compile(  # cause, then effect
     r"\b(?:led to|leads to|resulted in|results in|gave rise to|brought about|is responsible for|was responsible for"
     r"|(?<!\bbe )(?<!\bwas )(?<!\bis )(?<!\bwere )(?:caused|causes|triggered|triggers|provoked)(?! by))\b"
+    r"|\b(?:which|that) (?:is|was|explains|would explain) why\b|,? so that is why\b"
     r"|\b(?:made|makes|let|lets) (?:the )?[\w ]{2,30}? (?:fall|rise|drop|climb|drift|spike|jump|fail|sink|stop|slip)\b",
     re.I,
 )
@@ -48,6 +52,35 @@ _SMALL = re.compile(
 TOLD = ("note", "reason", "comment", "text", "source")  # fields in which people say things
 
 
+_ACTORS = re.compile(
+    r"\b(?:(?:an?|the|some) )?(?P<who>(?:operator|worker|technician|apprentice|employee|staff|someone|somebody"
+    r"|person|people"
+    r"|cyclist|pedestrian|driver|(?:night|day|early|late) shift|crew|customer|clerk|supplier|visitor|engineer|mechanic"
+    r"|intruder|bicycle|car|truck|animal|dog|child|man|woman|accountant|manager|hacker|fraudster"
+    r"|thief)s?)\b(?! who| should)",
+    re.I,
+)
+
+
+def actor_problem(scene: Scene, pool: Pool, asked: str = "") -> str:
+    """Somebody or something in the world that a sentence tells of and no evidence does: "A cyclist rode by"."""
+    for match in _ACTORS.finditer(scene.text):
+        who = match["who"].lower()
+        if re.search(r"\b(?:confirm|label|dismiss|judged|review|mark|put down)", scene.text, re.I):
+            continue
+        if scene.text.endswith("?") or _UNSAID.search(scene.text) or pool.says(who) or who.rstrip("s") in asked:
+            continue
+        if any(who in str(known.fact.value).lower() for known in pool.texts) or who in pool.notes.lower():
+            continue
+        return f"no evidence speaks of '{match[0]}'"
+    return ""
+
+
+_UNSAID = re.compile(
+    r"\b(?:not|no|cannot|never|unknown|unclear|whether|if|should|could|may|might|would|can)\b|n['’]t\b", re.I
+)
+
+
 def cause_problem(scene: Scene, pool: Pool, asked: str = "") -> str:
     """What a sentence gives as a cause and nothing supports; "" where it gives none, or one that is known."""
     for pattern, behind in ((_BEHIND, True), (_AHEAD, False)):
@@ -59,7 +92,7 @@ def cause_problem(scene: Scene, pool: Pool, asked: str = "") -> str:
             cause = re.split(r"[;:]|, (?:which|so|and|but)\b|\. ", cause)[0 if behind else -1]
             if _is_judged(effect, match[0], scene) and _known(cause, scene, match, behind):
                 continue
-            if _told(cause, pool, asked):
+            if _told(cause, pool, asked) or (len(cause.strip(" .")) > 2 and pool.says(cause.strip(" .,"))):
                 continue
             return f"no evidence supports '{' '.join(cause.split())[:60]}' as a cause"
     return ""

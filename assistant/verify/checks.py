@@ -14,10 +14,11 @@ from assistant.verify.beside import group_of, nearest_after, nearest_before, tra
 from assistant.verify.binding import Binder
 from assistant.verify.facts import Known, Pool, plain
 from assistant.verify.kinds import kind_problems
+from assistant.verify.mentions import Mention
 from assistant.verify.owners import is_finding
 from assistant.verify.reading import Moment, Place, place_words
 from assistant.verify.relations import relation_problems
-from assistant.verify.scene import Mention, Scene
+from assistant.verify.scene import Scene
 
 _OFFER = re.compile(
     r"(?:shall|should|would you|do you|did you|which|what|who|why|when|where|could|can|may|want|is it|are you|how"
@@ -29,7 +30,8 @@ FOLLOWS = re.compile(
     r"\b(?:other|another|second|next|remaining|both|each|all|they|these|range|between|them|respectively)\b", re.I
 )
 _APPOSITION = re.compile(
-    r"\s*(?:\(|,|:|=|–|—)?\s*(?:(?!(?:not|and|or|than|like|near|after|before|with|to|while|whereas|unlike)\b)\w+\s){0,4}?"
+    r"\s*(?:\(|,|:|=|–|—)?\s*(?:(?!(?:not|and|or|than|like|near|after|before|with|to|while|whereas"
+    r"|unlike)\b)\w+\s){0,4}?"
     r"(?:(?:is|was|as|from|in|means|called|named|to)\s)?(?:the\s)?(?:finding|sample|part|file|picture|image|row)?\s*",
     re.I,
 )

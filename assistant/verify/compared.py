@@ -8,12 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from assistant.kinds import load_kinds
 from assistant.verify.binding import Binder
+from assistant.verify.clauses import NOT
 from assistant.verify.facts import Known
 from assistant.verify.lexicon import NUMBER_WORDS
-from assistant.verify.ordered import NOT, concerns, value_of
-from assistant.verify.owners import is_finding
+from assistant.verify.ordered import concerns, value_of
 from assistant.verify.reading import WORDS
 
 _UP = "brighter|lighter|higher|larger|greater|faster|hotter|warmer|louder|longer|more"
@@ -77,47 +76,6 @@ def _signs(binder: Binder, position: int) -> list[tuple[Known, bool]]:
     return list({known.fact.subject: (known, up) for known, up in found}.values())
 
 
-def _same(binder: Binder) -> str:
-    """ "F62 was found in the same run as F88"."""
-    scene = binder.scene
-    match = _SAME.search(scene.text)
-    if match is None or NOT.search(scene.text[: match.start()]) or match["what"].lower() in ("another", "other"):
-        return ""
-    findings = [m.names for m in scene.bases if any(is_finding(name) for name in m.names)]
-    if len(findings) == 1 and scene.context and not findings[0] & scene.context:
-        findings.append(scene.context)
-    if len(findings) != 2:
-        return ""
-    field = match["field"].lower()
-    values = [{str(k.fact.value) for k in binder.pool.texts if k.fact.field == field and k.bases & f} for f in findings]
-    if len(values[0]) != 1 or len(values[1]) != 1 or (values[0] == values[1]) == (match["what"].lower() == "same"):
-        return ""
-    return f"the {field}s are {' and '.join(sorted(values[0] | values[1]))} in {binder.pool.cited}"
-
-
-def _groups(binder: Binder) -> str:
-    """ "F74 stands alone in its group", "the broken relations are F68, F67 and F73"."""
-    scene, pool = binder.scene, binder.pool
-    members = {k.fact.subject: set(str(k.fact.value).split(", ")) for k in pool.texts if k.fact.field == "members"}
-    kinds = {k.fact.subject: str(k.fact.value) for k in pool.texts if k.fact.field == "kind"}
-    findings = [name for m in scene.bases for name in m.names if re.fullmatch(r"F\d+", name)]
-    if (match := _ALONE.search(scene.text)) and findings and not NOT.search(scene.text[: match.start()]):
-        for group, names in members.items():
-            if findings[0] in names and len(names) > 1:
-                return f"{group} has {len(names)} members in {pool.cited}"
-    for name in set(kinds.values()):
-        listed = re.search(
-            rf"\b{re.escape(name)}s?\s?(?:are|is|:|\()\s?(?P<who>F\d+(?:(?:, and|,| and)\s?F\d+)*)", scene.text
-        )
-        if listed is None or not members or load_kinds().called(name) is None:
-            continue
-        belong = set().union(*(members.get(group, set()) for group, kind in kinds.items() if kind == name))
-        wrong = [one for one in re.findall(r"F\d+", listed["who"]) if one not in belong]
-        if belong and wrong:
-            return f"{', '.join(wrong)} is no {name} in {pool.cited}"
-    return ""
-
-
 def _longer(binder: Binder) -> str:
     """ "Region 2 lasts longer than region 1", "is larger than": lengths and areas of two parts or findings."""
     scene = binder.scene
@@ -137,4 +95,4 @@ def _longer(binder: Binder) -> str:
     return ""
 
 
-COMPARED: tuple[Callable[[Binder], str], ...] = (_than_expected, _same, _groups, _longer)
+COMPARED: tuple[Callable[[Binder], str], ...] = (_than_expected, _longer)

@@ -16,6 +16,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from assistant.evidence import Evidence, Fact, format_number
+from assistant.verify.derived import derived, to_moment
 
 UNITS = {
     "px": "pixel pixels px", "%": "% percent pct pp percentage-points", "ms": "ms millisecond milliseconds msec",
@@ -132,16 +133,6 @@ def _level(bases: frozenset[str]) -> str:
     return "finding" if any(base[0] == "F" or base.startswith("sample ") for base in bases) else "run"
 
 
-def to_moment(text: str) -> datetime | None:
-    """The time that an ISO text names, without its zone."""
-    if not re.match(r"\d{4}-\d{2}-\d{2}", text):
-        return None
-    try:
-        return datetime.fromisoformat(text).replace(tzinfo=None)
-    except ValueError:
-        return None
-
-
 class Read:
     """One result, made ready once."""
 
@@ -180,6 +171,7 @@ class Pool:
     def fields(self) -> list[str]:
         """The names of fields that are numbers and more than a role, the longest first."""
         names = {known.fact.field for known in self.numbers if known.tail and len(known.fact.field) > 4}
+        names -= {"shown", "matching"}
         return sorted(names, key=lambda name: (-len(name), name))
 
     @cached_property
@@ -253,28 +245,7 @@ def _part_names(one: Evidence) -> dict[str, str]:
 def _facts_of(one: Evidence) -> list[Known]:
     known = [know(fact, one.id) for fact in one.facts]
     known += [know(Fact("", name, value), one.id) for name, value in one.arguments.items() if _is_plain(value)]
-    return known + [know(fact, one.id) for fact in _derived(one.facts)]
-
-
-def _derived(facts: Iterable[Fact]) -> list[Fact]:
-    """Facts that follow from others of the same subject: edges from sizes, durations from times."""
-    table: dict[str, dict[str, Fact]] = {}
-    for fact in facts:
-        table.setdefault(fact.subject, {})[fact.field] = fact
-    more = []
-    for subject, fields in table.items():
-        for low, size, high in (("left", "width", "right"), ("top", "height", "bottom"), ("start", "length", "end")):
-            if low in fields and size in fields and high not in fields:
-                more.append(Fact(subject, high, fields[low].value + fields[size].value, fields[low].unit))  # type: ignore[operator]
-        first, last = (fields.get(name) for name in ("start_time", "end_time"))
-        worst, lowest = fields.get("most_anomalous"), fields.get("lowest_p_value")
-        if worst and lowest:
-            more.append(Fact(str(worst.value), "p_value", lowest.value))
-        begin = to_moment(str(first.value)) if first else None
-        end = to_moment(str(last.value)) if last else None
-        if begin and end and "duration" not in fields:
-            more.append(Fact(subject, "duration", (end - begin).total_seconds(), "s"))
-    return more
+    return known + [know(fact, one.id) for fact in derived(one.facts)]
 
 
 def _strings(one: Evidence) -> list[str]:

@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from assistant.verify.beside import nearest_after, nearest_before
+from assistant.verify.clauses import clause_at
 from assistant.verify.facts import Known
 from assistant.verify.owners import Scope, is_finding
 from assistant.verify.reading import Number, place_words
+from assistant.verify.things import TOGETHER
 
 if TYPE_CHECKING:
     from assistant.verify.binding import Binder
@@ -32,7 +33,6 @@ _DIFFERENCE = re.compile(
 _BY = re.compile(r"\b(?:by|difference(?: of| is)?|gap of|rise of|drop of|fall of|increase of|decrease of|change of"
                  r"|off by|"
                  r"differs? by|deviation of|deviates by|distance of)\W*$", re.I)  # fmt: skip
-_SUM = r"together|between them|combined|in total|altogether|in all|sum|jointly|add up|in sum"
 
 
 class Following:
@@ -58,12 +58,19 @@ class Following:
     def _part_of_a_name(self, number: Number) -> bool:
         """ "week 40" of pump_week_40.parquet."""
         before = re.search(r"([A-Za-z]{3,})[\s#-]*$", self.scene.text[: number.start])
-        return before is not None and not number.unit and self.pool.says(f"{before[1]} {number.text}")
+        if before is None or number.unit:
+            return False
+        spelled = rf"\b{re.escape(before[1].lower())}[\s#._-]*0*{re.escape(number.text)}\b"
+        return any(re.search(spelled, one.haystack) for one in self.pool.read)
 
     def is_difference(self, number: Number) -> bool:
         """ "72 grey levels higher than": a number that can be nothing else."""
         return (
-            re.match(rf"\s+(?:[a-z]+\s){{0,2}}?(?:{_MORE}|{_LESS})\sthan\b", self.scene.text[number.end :]) is not None
+            re.match(
+                rf"\s+(?:(?!(?:is|was|are|were|lies?|has)\s)[a-z]+\s){{0,2}}?(?:{_MORE}|{_LESS})\sthan\b",
+                self.scene.text[number.end :],
+            )
+            is not None
         )
 
     def _counted(self, number: Number, nouns: list[str], scope: Scope) -> bool:
@@ -171,7 +178,7 @@ class Following:
             part = Number(**{**number.__dict__, "value": number.value / 100, "step": number.step / 100, "unit": ""})
             if any(two.number and part.agrees((one.number or 0.0) / two.number) for one, two in self._pairs(scope)):
                 return True
-        if scene.has(_SUM) and self._sums(number, scope):
+        if scene.has(TOGETHER) and self._sums(number, scope):
             return True
         return number.unit == "%" and self._share_of_counts(number, scope)
 
@@ -184,7 +191,8 @@ class Following:
             return -1
         ahead = self.scene.text[max(0, number.start - 60) : number.start]
         if re.search(
-            r"\b(?:rises?|rose|increases?d?|grows?|grew|higher|above|exceeds?|climbs?|outscor\w+|beats?|tops?)\b[^,;]*\bby\W*$",
+            r"\b(?:rises?|rose|increases?d?|grows?|grew|higher|above|exceeds?|climbs?|outscor\w+|beats?"
+            r"|tops?)\b[^,;]*\bby\W*$",
             ahead,
             re.I,
         ):
@@ -241,8 +249,33 @@ class Following:
             return False
         return Number(**{**number.__dict__, "value": abs(number.value)}).agrees(abs(gap))
 
+    def sum_problem(self, number: Number) -> str | None:
+        """What is wrong with a number that is said of several parts together; None where no parts can be summed."""
+        start = clause_at(self.scene.text, number.start)[0]
+        told = re.compile(rf"\b(?:{TOGETHER})\b", re.I).search(self.scene.text[: number.start], start)
+        if told is None or number.kind not in ("plain", "word") or number.unit != "%":
+            return None
+        scope = self.binder.owners.scope(number)
+        if any(told.start() < n.start < number.start for n in self.scene.numbers if n.unit) or scope.field is None:
+            return None
+        named = [m for m in self.scene.parts if start <= m.start < number.start]
+        kinds = {m.kind for m in named} or ({"region", "interval"} if re.search(
+            r"\b(?:both|two|three|all|the) (?:\w+ )?(?:regions|intervals|spots|places)\b", self.scene.text[start:], re.I
+        ) else set[str]())  # fmt: skip
+        if not kinds or self._sums(number, scope):
+            return "" if kinds else None
+        spoken = {name for m in named for name in m.names}
+        whole = Scope(scope.bases, None, None, None)
+        peers = [k for k in self.pool.numbers if k.fact.field == "share" and scope.fits_field(k) and k.kind in kinds
+                 and (not spoken or k.part in spoken) and self._about(k, whole)]  # fmt: skip
+        if len(peers) < 2 or len({k.bases for k in peers}) > 1 or len({k.part for k in peers}) < 2:
+            return None
+        return f"'{number.text}' is not their sum: {', '.join(str(k) for k in peers[:4])}"
+
     def _sums(self, number: Number, scope: Scope) -> bool:
         spoken = {name for m in self.scene.parts for name in m.names}
+        if scope.parts and len(scope.parts) > 1:
+            spoken = set(scope.parts)
         for known in self.pool.numbers:
             if not known.part or not self._about(known, Scope(scope.bases, None, None, None)):
                 continue
@@ -287,22 +320,34 @@ class Following:
             if over and under and over / under > 0 and _times_agree(number, over / under):
                 return True
         counts = [
-            k.number for k in self.pool.numbers if k.words & {"findings", "count", "times"} and k.number is not None
-        ]
+            k.number for k in self.pool.numbers
+            if k.words & {"findings", "count", "times", "ratio", "elongation", "aspect"} and k.number is not None
+        ]  # fmt: skip
         return any(number.agrees(count) for count in counts)
 
     def _bounded(self, number: Number, scope: Scope) -> bool:
         """ "below 0.001": true of a fact of the named field."""
-        if not number.bound or scope.field is None or number.kind in ("times", "fraction"):
+        if not number.bound or number.kind in ("times", "fraction"):
+            return False
+        if scope.field is None and not number.unit:
             return False
         fitting = [
             k for k in self.pool.numbers
-            if scope.fits_field(k) and self.binder.fits_base(k, scope) and self.binder.fits_part(k, scope)
+            if (scope.fits_field(k) if scope.field else self._spoken_of(k))
+            and self.binder.fits_base(k, scope) and self.binder.fits_part(k, scope)
             and not self.binder.wrong_role(number, k) and k.level != "call"
             and not (number.unit and k.unit and number.unit != k.unit)
         ]  # fmt: skip
-        truths = [self._meets(number, k.number) for k in fitting if k.number is not None]
+        named = [k for k in fitting if scope.parts and k.part in scope.parts]
+        truths = [self._meets(number, k.number) for k in named or fitting if k.number is not None]
         return bool(truths) and (all(truths) if self.scene.has("all|every|each|both") else any(truths))
+
+    def _spoken_of(self, known: Known) -> bool:
+        """Whether a word of a fact's field stands in the sentence: "named", "fit"."""
+        text = self.scene.text.lower()
+        return known.unit != "" and any(
+            len(word) > 2 and re.search(rf"\b{word}", text) for word in known.words - {"kind"}
+        )
 
     def _noted(self, number: Number) -> bool:
         """Whether the number stands in a note of the evidence, beside a word that the sentence has too."""
@@ -326,30 +371,14 @@ class Following:
                     fair = Number(0, 1, "", value, 0.1 * value)
                     if first.bound:
                         sign = 1 if first.bound == ">" else -1
-                        chances = [k.number for k in self.pool.numbers if "value" in k.words and k.level == "finding"]
-                        return any(p is not None and (p - value) * sign > 0 for p in chances)
+                        chances = [
+                            (k.number or 0.0) / (100 if k.unit == "%" else 1) for k in self.pool.numbers
+                            if ("value" in k.words and k.level == "finding") or ("flagged" in k.words and k.unit == "%")
+                        ]  # fmt: skip
+                        return any((p - value) * sign > 0 for p in chances)
                     return any(fair.agrees(k.number or 0.0) or (k.unit == "%" and fair.agrees((k.number or 0.0) / 100))
                                for k in self.pool.numbers if k.words & {"value", "alpha", "share"})  # fmt: skip
         return False
-
-    def rank_problem(self, number: Number) -> str:
-        """Ordinals are ranks where a counted thing or a superlative follows; elsewhere they order the speech."""
-        behind = self.scene.text[number.end : number.end + 40]
-        match = re.match(
-            r"[\s-]+(?:(?:most|least)[\s-]\w+|highest|lowest|largest|smallest|strongest|\w+est)\b", behind, re.I
-        )
-        if match is None:
-            return ""
-        ranked = list(
-            dict.fromkeys(b for k in self.pool.known if k.level == "finding" for b in sorted(k.bases) if b[0] == "F")
-        )
-        owner = nearest_before(self.scene.bases, number.start) or nearest_after(self.scene.bases, number.end)
-        place = int(number.value) - 1
-        if owner is None or len(ranked) < 2:
-            return ""
-        if place < len(ranked) and ranked[place] in owner.names:
-            return ""
-        return f"'{number.text}' does not follow from the order in {self.pool.cited}"
 
 
 def _times_agree(number: Number, ratio: float) -> bool:

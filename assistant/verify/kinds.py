@@ -11,6 +11,7 @@ from functools import cache
 
 from assistant.kinds import load_kinds
 from assistant.verify.binding import Binder
+from assistant.verify.facts import plain
 from assistant.verify.owners import is_finding
 
 FIELDS = ("kind", "second_kind", "nearest_kind")
@@ -26,7 +27,10 @@ _LOOSE = re.compile(  # words for a kind that are as often said of something els
     r"|shift|bias|offset|noise|noisy|trend|empty|null|extreme|out of range|too large|too small|mismatch|inconsistent"
     r"|smoother|rougher"
 )
-_HEDGED = re.compile(r"\b(?:next best|second|nearest|comes near|could also|or)\b", re.I)
+_HEDGED = re.compile(
+    r"\b(?:next best|second|nearest|comes near|could also|or|runner-up|fits?|alternative(?:ly)?)\b", re.I
+)
+_SUPPOSED = re.compile(r"\?$|\b(?:whether|could|might|would|may)\b", re.I)
 _NO = re.compile(r"\b(?:not|no|never|neither|nor|rather than|instead of)\b|n't\b", re.I)
 
 
@@ -50,6 +54,40 @@ def kind_problems(binder: Binder) -> list[str]:
             found.append(f"no kind is measured in {pool.cited}, so '{match['name']}' is not known")
         elif (told in first | others) == negated:
             found.append(f"the kind in {pool.cited} is {' or '.join(sorted(first))}, not as '{match['name']}' says")
+    return [*found, *_unheard(binder), *_unsure(binder)]
+
+
+def _unheard(binder: Binder) -> list[str]:
+    """Kinds that a sentence names and no cited result does: "Rule 1 ignores stains" of a rule on scratches."""
+    scene, pool = binder.scene, binder.pool
+    found = []
+    for kind in load_kinds().all:
+        if _LOOSE.fullmatch(kind.name) or len(kind.name) < 4:
+            continue
+        match = re.search(rf"\b{re.escape(kind.name)}(?:e?s)?\b", scene.text, re.I)
+        if match is None or _NO.search(scene.text[: match.start()]) or _SUPPOSED.search(scene.text):
+            continue
+        words = plain(kind.name)
+        if not any(words in one.haystack or any(other in one.haystack for other in kind.also) for one in pool.read):
+            found.append(f"'{match[0]}' is not in {pool.cited}")
+    return found
+
+
+def _unsure(binder: Binder) -> list[str]:
+    """ "extreme value leads with 58 %": the confidence of the kind that is named beside it."""
+    scene, pool, found = binder.scene, binder.pool, []
+    for number in scene.numbers:
+        for known in binder.facts_of(number):
+            field = {"kind_confidence": "kind", "second_kind_fit": "second_kind"}.get(known.fact.field)
+            names = {str(k.fact.value): k for k in pool.texts if k.fact.field in FIELDS and k.bases & known.bases}
+            right = [name for name, k in names.items() if k.fact.field == field]
+            said = [
+                (m.end(), name)
+                for name in names
+                for m in re.finditer(re.escape(name), scene.text[: number.start], re.I)
+            ]
+            if field and right and said and max(said)[1] not in right and len(names) > 1:
+                found.append(f"'{number.text}' is {known.fact.field} in {known.evidence}, of '{right[0]}'")
     return found
 
 
@@ -64,4 +102,5 @@ def _claims() -> re.Pattern[str]:
     names = {word.lower() for kind in load_kinds().all for word in (kind.name, *kind.also)}
     telling = sorted((name for name in names if not _LOOSE.fullmatch(name)), key=len, reverse=True)
     spelled = "|".join(re.escape(name) for name in telling)
-    return re.compile(rf"\b{_SAYS}{_ADDED}\s*[:\"“]?\s*(?P<name>{spelled})\b(?!-)", re.I)
+    says = rf"\b(?:{_SAYS}{_ADDED}|F\d+(?: \([^)]*\))?,\s(?:an?|the)(?:\slikely)?)\s*[:\"“]?\s*"
+    return re.compile(rf"{says}(?P<name>{spelled})\b(?!-)", re.I)

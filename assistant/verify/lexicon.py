@@ -22,7 +22,7 @@ STATIC: tuple[tuple[re.Pattern[str], Options, str], ...] = tuple(
         (r"\b(?:anomaly )?scor(?:es?|ed|ing)\b", "score", ""),
         (r"\balpha\b|α|\bsignificance level\b|\bfalse[- ]alarm level\b", "alpha", ""),
         (r"\bwide\b|\bwidth\b", "width", ""),
-        (r"(?<=px )high\b|(?<=pixels )high\b|\bheight\b|\btall\b", "height", ""),
+        (r"(?<=px )high\b|(?<=pixels )high\b|(?<!at its )\bheight\b|\btall\b", "height", ""),
         (r"\barea\b", "area", ""),
         (r"(?<!at its )(?<!at the )\bpeak(?:s|ing)?\b", "peak", ""),
         (r"\bsimilarit(?:y|ies)\b", "similarity", ""),

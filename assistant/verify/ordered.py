@@ -11,12 +11,10 @@ from collections.abc import Callable
 from assistant.evidence import format_number
 from assistant.verify.beside import nearest_after, nearest_before
 from assistant.verify.binding import Binder
+from assistant.verify.clauses import NOT
 from assistant.verify.facts import Known
-from assistant.verify.scene import Mention
+from assistant.verify.mentions import Mention
 
-NOT = re.compile(
-    r"(?:\b(?:not|never|no longer|cannot|fails? to|nor|neither|isn't|barely)\b|n't\b|n’t\b)[^,;:.]{0,40}$", re.I
-)
 _OF_THE_SCORE = re.compile(
     r"\b(?:carr(?:y|ies)|holds?|accounts? for|contributes?)\s(?:even |far |much |slightly )?(?P<more>more|less)"
     r"(?: (?:of|to) (?:the|its) (?:score|anomaly))?\sthan\b(?! \d)",
@@ -45,20 +43,6 @@ def _carries_more(binder: Binder) -> str:
     if one is None or two is None or one == two or (one > two) == (match["more"].lower() == "more"):
         return ""
     return f"'{match[0]}' is the wrong way round: {format_number(one)} against {format_number(two)}"
-
-
-def _first_to_deviate(binder: Binder) -> str:
-    """ "cpu deviated first": the channel with the smallest delay."""
-    scene = binder.scene
-    match = _FIRST.search(scene.text)
-    delays = {k.part: k.number for k in binder.pool.numbers if k.fact.field == "delay" and concerns(binder, k)}
-    if match is None or len(delays) < 2 or NOT.search(scene.text[: match.start()]):
-        return ""
-    part = meant(scene.parts, scene.text, match.start(), match.end())
-    first = {name for name, delay in delays.items() if delay == min(d for d in delays.values() if d is not None)}
-    if part is None or not part.names & delays.keys() or part.names & first:
-        return ""
-    return f"the first to deviate is {' or '.join(sorted(first))} in {binder.pool.cited}"
 
 
 def _none_is(binder: Binder) -> str:
@@ -97,4 +81,4 @@ def meant(mentions: list[Mention], text: str, start: int, end: int) -> Mention |
     return nearest_before(mentions, start) or after
 
 
-ORDERED: tuple[Callable[[Binder], str], ...] = (_carries_more, _first_to_deviate, _none_is)
+ORDERED: tuple[Callable[[Binder], str], ...] = (_carries_more, _none_is)

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 
 from assistant.verify.beside import field_of, group_of, listed, nearest_after, nearest_before
 from assistant.verify.facts import Known
+from assistant.verify.mentions import Mention
 from assistant.verify.reading import Number
-from assistant.verify.scene import Mention, Scene
+from assistant.verify.scene import Scene
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Owners:
             return after.names | before.names
         if after:
             return after.names
-        if before is None:
+        if before is None or (len({part.names for part in parts}) == 1 and self._other_side(number)):
             return None
         return self._aligned(parts, before, number) | self._in_turn(parts, number)
 
@@ -127,10 +128,10 @@ class Owners:
     def _in_turn(self, mentions: list[Mention], number: Number) -> frozenset[str]:
         """ "F12 has a lower p-value than F13 (0.0004 against 0.02)": as many numbers as names before them."""
         run = self.list_of(number)
-        ahead = [mention for mention in mentions if mention.end <= run[0].start]
-        if len(run) < 2 or len({mention.names for mention in ahead}) != len(run) or len(ahead) != len(run):
+        ahead = list(dict.fromkeys(mention.names for mention in mentions if mention.end <= run[0].start))
+        if len(run) < 2 or len(ahead) != len(run):
             return frozenset()
-        return ahead[run.index(number)].names
+        return ahead[run.index(number)]
 
     def list_of(self, number: Number) -> list[Number]:
         """The neighbouring numbers that form one list with this one."""

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from assistant.verify.durations import durations
 from assistant.verify.facts import CANONICAL, canonical
 
 _SMALL = (
@@ -29,7 +30,8 @@ _TIMES = {"once": 1, "twice": 2, "thrice": 3, "double": 2, "doubled": 2, "double
           "triples": 3, "halved": 0.5, "halves": 0.5, "tenfold": 10, "twofold": 2, "threefold": 3}  # fmt: skip
 _FRACTIONS = {"half": 1 / 2, "third": 1 / 3, "quarter": 1 / 4, "fifth": 1 / 5, "tenth": 1 / 10}
 _FRACTION = re.compile(
-    r"\b(?:(?P<many>one|two|three|four|a)[\s-])?(?P<part>half|third|quarter|fifth|tenth)s?\b(?=\s+(?:of|as|the)\b)",
+    r"\b(?:(?P<many>one|two|three|four|a)[\s-])?(?P<part>half|third|quarter|fifth|tenth)s?\b(?=\s+(?:of|as|the"
+    r"|below|above|less|lower|more)\b|(?:(?<=thirds)|(?<=arters)|(?<=fifths)|(?<=tenths))\b)",
     re.I,
 )
 _SUPER = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
@@ -56,7 +58,9 @@ _DIGITS = re.compile(
 )
 _POWER_OF_TEN = re.compile(r"(?<![\w.])10(?:\^\{?(?P<caret>[-−+]?\d+)\}?|(?P<super>[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))")
 _ANY = "|".join([*WORDS, *_POWERS])
-_WORD_NUMBER = re.compile(rf"\b(?:(?:{_ANY})\b(?:[\s-](?:and\s)?(?:{_ANY})\b)*)", re.I)
+_WORD_NUMBER = re.compile(
+    rf"\b(?:(?:{_ANY})\b(?:[\s-](?:(?:(?<=hundred\s)|(?<=thousand\s))and\s)?(?:{_ANY})\b)*)", re.I
+)
 _HEDGE = re.compile(
     r"(?:about|around|roughly|approximately|some|(?P<under>nearly|almost|just (?:under|below))|close to"
     r"|(?P<over>just (?:over|above))|≈|~|circa)\s*(?:an?\s)?$",
@@ -119,6 +123,7 @@ class Place:
 def numbers(text: str, units: Iterable[str] = ()) -> list[Number]:
     """All numbers of a sentence, in order; `units` are further units that may stand behind them."""
     found = _written(text) + _spelled(text)
+    found += [Number(d.start, d.end, text[d.start : d.end], d.value, d.step, d.unit) for d in durations(text)]
     found.sort(key=lambda number: (number.start, -number.end))
     apart: list[Number] = []
     for number in found:
@@ -242,7 +247,12 @@ def _exponent(digits: str | None, raised: str | None) -> int:
 def _spelled(text: str) -> list[Number]:
     """Numbers in words; "one" only where it counts something."""
     found = [*_fractions(text)]
+    for match in re.finditer(rf"\b(?P<many>{_ANY}) and a (?P<part>half|quarter)\b", text, re.I):
+        value = WORDS.get(match["many"].lower(), 0) + _FRACTIONS[match["part"].lower()]
+        found.append(Number(match.start(), match.end(), match[0], value, 0.2, kind="word"))
     for match in _WORD_NUMBER.finditer(text):
+        if text[: match.start()].lower().endswith(("no ", "any ")):
+            continue  # "no two of them"
         words = [word for word in re.split(r"[\s-]+", match[0].lower()) if word != "and"]
         if words == ["one"] and not _counts(text, match.start(), match.end()):
             continue
@@ -290,6 +300,10 @@ def _counts(text: str, start: int, end: int) -> bool:
         return False
     if re.match(rf"\s(?:in\s(?:a\s)?(?:\d|{_ANY}))", text[end:], re.I):
         return True
+    if re.match(
+        rf"\s(?:out )?of (?:the|these|those|its|all)\s(?:(?:\d+|{_ANY})\b|\w+ (?:at|in|with|shown)\b)", text[end:], re.I
+    ):
+        return True
     following = re.findall(r"^(?:\s[\w-]+){1,3}", text[end:])
     nouns = following[0].lower().split() if following else []
     for noun in nouns:
@@ -310,7 +324,7 @@ def _unit_pattern(units: frozenset[str]) -> re.Pattern[str]:
 def _dress(text: str, number: Number, units: re.Pattern[str]) -> Number:
     """Add unit, kind, bound and hedge from what stands around."""
     end, unit, kind, value, step = number.end, number.unit, number.kind, number.value, number.step
-    rest = text[end:]
+    rest = text[end:] if not unit else ""  # a length of time in words has its unit
     times = re.match(r"\s?(?:times(?!\s+(?:out|a\s))|-?fold\b|[x×](?!\s?\d)(?=\s|[.,)]|$))", rest)
     if kind in ("plain", "word") and times:
         kind, end = "times", end + times.end()

@@ -13,15 +13,22 @@ from collections.abc import Callable
 from assistant.evidence import format_number
 from assistant.verify.beside import nearest_after, nearest_before
 from assistant.verify.binding import Binder
+from assistant.verify.clauses import NOT
 from assistant.verify.compared import COMPARED
-from assistant.verify.ordered import NOT, ORDERED, concerns, meant, value_of
+from assistant.verify.ordered import ORDERED, concerns, value_of
+from assistant.verify.polarity import polarity_problems
+from assistant.verify.ranks import rank_problems
+from assistant.verify.sets import set_problems
 from assistant.verify.supposed import RETURNS, SUPPOSED
 
-_LESS = r"below|under(?:neath)?|beneath|less than|smaller than|lower than|within|<|≤|does not exceed|not above"
+_LESS = (
+    r"below|under(?:neath)?|beneath|less than|smaller than|lower than|within|<|≤|does not exceed|not above"
+    r"|(?:falls?|fell|stays?|remains?) short of|short of"
+)
 _MORE = r"above|over|exceeds?|greater than|larger than|higher than|more than|beyond|>|≥"
 _ALPHA = re.compile(
     rf"(?P<word>{_LESS}|{_MORE})\s*(?:the |its |an? |this |that )?(?:chosen |new |usual )?"
-    r"(?:alpha|α|threshold|significance level|limit|level)\b",
+    r"(?:alpha|α|threshold|significance level|limit|level(?! shift))\b",
     re.I,
 )
 _RETURNS = re.compile(
@@ -77,19 +84,22 @@ _STATES = (
 def relation_problems(binder: Binder) -> list[str]:
     """What the sentence says wrongly about its facts, one clause each."""
     checks: tuple[Callable[[Binder], str], ...] = (
-        _alone,
         _beside_normal,
         _alpha,
         _polarity,
-        _flagged,
-        _superlative,
-        _guilt,
         _than,
-        _state,
-        _extrapolated,
         lambda one: one.tallies.order_problem(),
     )
-    return [problem for check in (*checks, *ORDERED, *SUPPOSED, *COMPARED) if (problem := check(binder))]
+    found = [problem for check in (*checks, *ORDERED, *SUPPOSED, *COMPARED) if (problem := check(binder))]
+    return [
+        *found,
+        *binder.comparing.problems(),
+        *rank_problems(binder),
+        *polarity_problems(binder),
+        *set_problems(binder),
+        *binder.rows.problems(),
+        *binder.tallies.trial_problems(),
+    ]
 
 
 def _alpha(binder: Binder) -> str:
@@ -150,68 +160,13 @@ def _polarity(binder: Binder) -> str:
         said = NOT.search(scene.text[: match.start()]) is None
     elif match := _STAYS.search(scene.text):
         said = NOT.search(scene.text[: match.start()]) is not None
-    if said is None or re.search(r"\b(?:whether|if)\b", scene.text[: match.start() if match else 0], re.I):
+    if said is None or re.search(r"\b(?:whether|if)\b[^,]*$", scene.text[: match.start() if match else 0], re.I):
         return ""
     facts = [k for k in binder.pool.known if k.fact.field == "returns_to_normal" and concerns(binder, k)]
     if not facts or any(k.fact.value is said for k in facts):
         return ""
     known = facts[0]
     return f"{known.fact.subject}.returns_to_normal is {str(known.fact.value).lower()} in {known.evidence}"
-
-
-def _flagged(binder: Binder) -> str:
-    """ "was (not) flagged" against the fact, for samples that were looked up."""
-    scene = binder.scene
-    match = _FLAGGED.search(scene.text)
-    if match is None:
-        return ""
-    said = match["no"] is None
-    owner = nearest_before(scene.bases, match.start()) or nearest_after(scene.bases, match.end())
-    facts = [
-        k for k in binder.pool.known
-        if k.fact.field == "flagged" and isinstance(k.fact.value, bool) and (owner is None or k.bases & owner.names)
-    ]  # fmt: skip
-    if facts and all(k.fact.value is not said for k in facts):
-        return f"{facts[0].fact.subject}.flagged is {str(facts[0].fact.value).lower()} in {facts[0].evidence}"
-    return ""
-
-
-def _extrapolated(binder: Binder) -> str:
-    match = re.search(r"\bextrapolated\b", binder.scene.text, re.I)
-    facts = [k for k in binder.pool.known if k.fact.field == "extrapolated" and concerns(binder, k)]
-    if match is None or not facts:
-        return ""
-    said = NOT.search(binder.scene.text[: match.start()]) is None
-    if any(k.fact.value is said for k in facts):
-        return ""
-    return f"{facts[0].fact.subject}.extrapolated is {str(facts[0].fact.value).lower()} in {facts[0].evidence}"
-
-
-def _superlative(binder: Binder) -> str:
-    """ "F12 is the most anomalous": the lowest p-value (or the highest score) among the findings of the evidence."""
-    scene = binder.scene
-    match = _TOP.search(scene.text)
-    if match is None or re.search(
-        r"\b(?:one of the|among the|second|third|fourth|\d+|two|three|four|five|ten)\W*$",
-        scene.text[: match.start()],
-        re.I,
-    ):
-        return ""
-    owner = meant(scene.bases, scene.text, match.start(), match.end())
-    if owner is None:
-        return ""
-    best = [k for k in binder.pool.texts if k.fact.field == "most_anomalous"]
-    scores = _ranking(binder, {"score"}, high=True)
-    leaders = {base for known in best for base in (str(known.fact.value),)} | _ranking(
-        binder, {"p", "value"}, high=False
-    )
-    if "score" in match[0].lower():
-        leaders = scores
-    elif leaders and scores:
-        leaders |= scores if not best and "p-value" not in match[0].lower() else set()
-    if leaders and not leaders & owner.names and any(re.fullmatch(r"F\d+", name) for name in owner.names):
-        return f"the {match[0].lower()} is {' or '.join(sorted(leaders))} in the cited evidence"
-    return ""
 
 
 def _ranking(binder: Binder, words: set[str], high: bool) -> set[str]:
@@ -225,37 +180,6 @@ def _ranking(binder: Binder, words: set[str], high: bool) -> set[str]:
         return set()
     best = max(found.values()) if high else min(found.values())
     return {base for bases, value in found.items() if value == best for base in bases}
-
-
-def _guilt(binder: Binder) -> str:
-    """ "cpu carries most of the score": the part with the largest share among its like."""
-    scene = binder.scene
-    match = _GUILTIEST.search(scene.text)
-    if match is None or re.search(
-        r"\b(?:second|third|one of the|not)\W*(?:\w+\W+)?$", scene.text[: match.start()], re.I
-    ):
-        return ""
-    named = [part for part in scene.parts if part.kind not in ("region", "interval", "place")] or scene.parts
-    part = meant(named, scene.text, match.start(), match.end())
-    if part is None:
-        return ""
-    owner = nearest_before(scene.bases, match.start())
-    mains = [k for k in binder.pool.texts if k.fact.field == "main_part" and concerns(binder, k)]
-    mains = [k for k in mains if owner is None or k.bases & owner.names]
-    if mains and not any(k.fact.value in part.names for k in mains):
-        return f"{mains[0]}"
-    for known in binder.pool.numbers:
-        if known.part in part.names and known.fact.field == "share" and concerns(binder, known):
-            peers = [
-                k
-                for k in binder.pool.numbers
-                if k.bases == known.bases and k.kind == known.kind and k.words == known.words
-            ]
-            best = max(peers, key=lambda k: k.number or 0.0)
-            if (best.number or 0.0) > (known.number or 0.0):
-                return f"the largest share is {best.part}'s in {best.evidence}"
-            return ""
-    return ""
 
 
 def _than(binder: Binder) -> str:
@@ -275,25 +199,6 @@ def _than(binder: Binder) -> str:
     if one is None or two is None or one == two or (one > two) == more:
         return ""
     return f"'{match[0]}' is the wrong way round: {format_number(one)} against {format_number(two)}"
-
-
-def _alone(binder: Binder) -> str:
-    """ "F5 is the more anomalous one": against the other findings of the evidence."""
-    scene = binder.scene
-    match = _MORE_ALONE.search(scene.text)
-    owner = nearest_before(scene.bases, match.start()) if match else None
-    if match is None or owner is None or NOT.search(scene.text[: match.start()]):
-        return ""
-    more = (match["more"] or match["more2"]).lower() in ("more", "higher", "larger", "greater", "bigger")
-    what = (match["what"] or "").lower()
-    leaders = set[str]()
-    if not what or what.startswith("p"):
-        leaders |= _ranking(binder, {"p", "value"}, high=more == bool(what))
-    if not what or what.startswith("s"):
-        leaders |= _ranking(binder, {"score"}, high=more)
-    if leaders and not leaders & owner.names:
-        return f"'{match[0].strip(' .,:;')}' is {' or '.join(sorted(leaders))} in {binder.pool.cited}"
-    return ""
 
 
 def _beside_normal(binder: Binder) -> str:
@@ -316,22 +221,3 @@ def _beside_normal(binder: Binder) -> str:
     if (score[0].number > normal[0].number) == more:
         return ""
     return f"{score[0]}, and {normal[0]}"
-
-
-def _state(binder: Binder) -> str:
-    """ "is a false alarm", "was confirmed" against state and label."""
-    scene = binder.scene
-    for pattern, right in _STATES:
-        match = pattern.search(scene.text)
-        if (
-            match is None
-            or NOT.search(scene.text[: match.start() + 4])
-            or scene.has("if|whether|may|might|could|would")
-        ):
-            continue
-        facts = [k for k in binder.pool.texts if k.fact.field in ("state", "label") and concerns(binder, k)]
-        if facts and not any(k.fact.value in right for k in facts):
-            return f"{facts[0]}"
-        if not facts and not binder.pool.says("false alarm" if "normal" in right else "confirmed"):
-            return f"{binder.pool.cited} does not say how it was labelled"
-    return ""

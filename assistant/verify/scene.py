@@ -4,6 +4,7 @@ Knows the sentence and the names in its evidence; draws no conclusion about trut
 role are read off the words around it: "cpu reads 97.3 % instead of the expected 41.2 %".
 """
 
+# ruff: noqa: SIM905 - lists of words read better as text
 from __future__ import annotations
 
 import re
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from assistant.verify.described import described, numbered
 from assistant.verify.facts import Pool, plain
 from assistant.verify.lexicon import (
     CALLED,
@@ -27,20 +29,13 @@ from assistant.verify.lexicon import (
     SNAKE,
     STATIC,
     VAGUE,
-    Options,
 )
+from assistant.verify.mentions import Mention
 from assistant.verify.reading import COUNT_NOUNS, ORDINALS, Moment, Number, Place, moments, numbers, place_words, places
 
-
-@dataclass(frozen=True)
-class Mention:
-    """A span that names something: findings ("base"), a part, a field, or a role."""
-
-    start: int
-    end: int
-    names: frozenset[str]  # base: ids and names that mean it; part: names; role: {role}; field: {text}
-    kind: str = ""  # part: region, channel...; role: its axis; field: "count" or ""
-    options: Options = ()  # field only
+_UNIT_WORDS = frozenset(
+    "a v w c k f s h l m g n j bar min mm cm kg km hz rpm pct percent pa kpa eur usd ms nm db".split()
+)
 
 
 @dataclass
@@ -85,6 +80,7 @@ def look(
     bases, quoted = _bases_and_names(sheet, pool, names)
     parts = _parts(sheet, pool)
     quoted += _strangers(sheet, elsewhere or {})
+    parts += [one for one in described(text, sheet.rest, pool, bases, parts) if sheet.take(one.start, one.end)]
     spots = [place for place in places(sheet.rest) if sheet.take(place.start, place.end)]
     found = [number for number in numbers(sheet.rest, pool.units) if sheet.take(number.start, number.end)]
     fields = _fields(sheet, pool)
@@ -186,6 +182,9 @@ def _parts(sheet: _Sheet, pool: Pool) -> list[Mention]:
         number = ORDINALS[match["word"].lower()]
         noun = "interval" if match["noun"].lower() == "interval" else "region"
         part(match.start(), match.end(), f"{noun} {number}", noun)
+    for start, end, names, noun in numbered(sheet.rest):
+        if sheet.take(start, end):
+            found.append(Mention(start, end, names, noun))
     for match in re.finditer(r"\b(region|interval)\s#?(\d+)\b", sheet.rest, re.I):
         part(match.start(), match.end(), f"{match[1].lower()} {match[2]}", match[1].lower())
     for name, kind in sorted(pool.parts.items(), key=lambda item: -len(item[0])):
@@ -194,7 +193,7 @@ def _parts(sheet: _Sheet, pool: Pool) -> list[Mention]:
         for start, end in _occurrences(name, kind, sheet):
             part(start, end, name, kind)
     for word, name in _telling_words(pool.parts).items():
-        for match in re.finditer(rf"(?<![\w/]){re.escape(word)}(?!\w)", sheet.rest, re.I):
+        for match in re.finditer(rf"(?<![\w/]){spelled(word)}(?!\w)", sheet.rest, re.I):
             part(match.start(), match.end(), name, pool.parts[name])
     return found
 
@@ -204,7 +203,8 @@ def _telling_words(parts: Mapping[str, str]) -> dict[str, str]:
     names = [name for name, kind in parts.items() if kind in ("channel", "feature", "column", "sensor")]
     found: dict[str, list[str]] = {}
     for name in names:
-        words = re.findall(r"[a-z]{4,}", name.lower())
+        words = [w for w in re.split(r"[\s_]", name.lower()) if re.fullmatch(r"[a-z]{4,}|[a-z]{3,}\d+", w)]
+        words += ["temperature"] * ("temp" in words)
         for word in words if len(re.findall(r"[^\W_]+", name)) > 1 else ():
             found.setdefault(word, []).append(name)
     alone = {word: owners[0] for word, owners in found.items() if len(owners) == 1 and word not in VAGUE | ORDINARY}
@@ -223,15 +223,30 @@ def _strangers(sheet: _Sheet, elsewhere: Mapping[str, str]) -> list[tuple[str, i
 
 def _occurrences(name: str, kind: str, sheet: _Sheet) -> list[tuple[int, int]]:
     """Where a part is named; a name that is an ordinary word counts only in quotes or beside the word for its kind."""
-    spelled = r"[\s_]".join(re.escape(word) for word in re.split(r"[\s_]", name))
-    quoted = rf"[\"“`']{spelled}[\"”`']"
+    called = spelled(name) if kind in ("channel", "feature", "column", "sensor", "") else re.escape(name)
+    quoted = rf"[\"“`']{called}[\"”`']"
     if name.lower() in ORDINARY or len(name) < 3:
         word = kind or "channel|feature|column"
-        pattern = rf"{quoted}|\b(?:{word}|column)\s{spelled}(?!\w)|(?<!\w){spelled}(?=\s(?:{word}|column)\b)"
+        pattern = rf"{quoted}|\b(?:{word}|column)\s{called}(?!\w)|(?<!\w){called}(?=\s(?:{word}|column)\b)"
         flags = 0
     else:
-        pattern, flags = rf"{quoted}|(?<![\w/])(?<!\d\s){spelled}(?!\w)", re.I
+        several = r"(?:e?s)?" if kind == "kind" else ""
+        pattern, flags = rf"{quoted}|(?<![\w/])(?<!\d\s){called}{several}(?!\w)", re.I
     return [match.span() for match in re.finditer(pattern, sheet.rest, flags)]
+
+
+@lru_cache(maxsize=512)
+def spelled(name: str) -> str:
+    """How people write a name: "zone2_temp" also as "zone 2 temperature", "motor_current_a" also as "motor current"."""
+    words = re.split(r"[\s_]", name)
+    while len(words) > 1 and words[-1].lower() in _UNIT_WORDS:
+        words = words[:-1]
+    rest = re.split(r"[\s_]", name)[len(words) :]
+    spoken = r"[\s_]".join(
+        re.sub(r"(?<=[A-Za-z])(?=\d)", r"\\s?", re.escape(word)) + ("(?:erature)?" if word.lower() == "temp" else "")
+        for word in words
+    )
+    return spoken + (r"(?:[\s_]" + r"[\s_]".join(re.escape(word) for word in rest) + ")?" if rest else "")
 
 
 def _place_parts(spots: list[Place], pool: Pool) -> list[Mention]:

@@ -10,8 +10,9 @@ import re
 from collections.abc import Callable, Iterator
 
 from assistant.verify.binding import Binder
-from assistant.verify.facts import Pool, plain
-from assistant.verify.ordered import NOT, concerns
+from assistant.verify.clauses import NOT
+from assistant.verify.facts import plain
+from assistant.verify.ordered import concerns
 from assistant.verify.repairs import REPAIRS
 
 RETURNS = (
@@ -71,39 +72,4 @@ def _results(binder: Binder, about: str) -> Iterator[tuple[bool, str]]:
         yield bool(found[0].fact.value), f"with {about} repaired, {found[0]}"
 
 
-def _drift(binder: Binder) -> str:
-    """ "is drifting", "no sign of drift"."""
-    match = _DRIFTING.search(binder.scene.text)
-    if match is None or binder.scene.has("whether|if|could|may|might"):
-        return ""
-    said = _NO_DRIFT.search(binder.scene.text[: match.end() - 5]) is None
-    return _denied(binder.pool, "drifting", said)
-
-
-def _method(binder: Binder) -> str:
-    """ "the method on its own would flag it as well"."""
-    match = _WOULD_FLAG.search(binder.scene.text)
-    if match is None:
-        return ""
-    return _denied(binder.pool, "flagged_by_method", match["no"] is None)
-
-
-def _verdict(binder: Binder) -> str:
-    """ "so the explanation is borne out"."""
-    match = _VERDICT.search(binder.scene.text)
-    told = [k for k in binder.pool.texts if k.fact.field == "verdict" and "borne out" in str(k.fact.value)]
-    if match is None or not told:
-        return ""
-    no = (match["no"] or "").strip().lower().replace("partially", "partly")
-    said = f"{no} borne out".strip() if match["what"].lower() == "borne out" else "not borne out"
-    return "" if any(k.fact.value == said for k in told) else f"{told[0]}"
-
-
-def _denied(pool: Pool, field: str, said: bool) -> str:
-    facts = [k for k in pool.known if k.fact.field == field and isinstance(k.fact.value, bool)]
-    if not facts or any(k.fact.value is said for k in facts):
-        return ""
-    return f"{facts[0].fact.subject}.{field} is {str(facts[0].fact.value).lower()} in {facts[0].evidence}"
-
-
-SUPPOSED: tuple[Callable[[Binder], str], ...] = (_outcomes, _drift, _method, _verdict)
+SUPPOSED: tuple[Callable[[Binder], str], ...] = (_outcomes,)
