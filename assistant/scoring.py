@@ -295,6 +295,10 @@ def score_video(job: Job) -> Batch:
         keeping.keep_image(folder, clip.frame(region.frame), detection.map, masks)
         scores = slice(int(offsets[number]), int(offsets[number + 1]))
         excerpt = _excerpt(job, clip, region, batch.scores[scores], batch.p_values[scores])
+        if found.maps is not None:
+            around = [*range(excerpt.first, excerpt.first + len(excerpt.frames)), *excerpt.strip_frames]
+            maps, numbers = clips.small_maps(found.maps[scores], around)
+            excerpt = replace(excerpt, maps=maps, map_frames=numbers)
         clips.keep_excerpt(folder, clips.moved(excerpt, job.offset))
     kept = {"scores": batch.scores, "p_values": batch.p_values, "offsets": offsets}
     keeping.write(job.staging / "scores.npz", lambda file: np.savez_compressed(file, **kept))  # type: ignore[arg-type]
@@ -344,6 +348,9 @@ def score_multimodal(job: Job) -> Batch:
         parts.keep_parts(folder, excerpt)
         keeping.keep_stretch(folder, _side_by_side(job, detection, excerpt, batch))
         _keep_picture(folder, detection, excerpt)
+    if batch.findings:
+        calm = np.isfinite(batch.scores) & (batch.p_values > batch.alpha)
+        parts.keep_usual(job.staging, recordings, np.flatnonzero(calm))
     kept = {"scores": batch.scores, "p_values": batch.p_values, "offsets": offsets}
     keeping.write(job.staging / "scores.npz", lambda file: np.savez_compressed(file, **kept))  # type: ignore[arg-type]
     return batch

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from assistant.keeping import load_frame
+from assistant.keeping.parts import USUAL
 from assistant.store import Store
 
 ROWS = 20_000  # of a table, evenly taken
@@ -141,22 +142,30 @@ class Spreads:
         return low, high
 
     def of_channels(self, run: str, channels: tuple[str, ...]) -> np.ndarray | None:
-        """(n, channel) unflagged stamps of a run over a series, evenly taken; None where its data are gone."""
+        """(n, channel) unflagged stamps or steps of a run, evenly taken; None where its data are gone."""
         known = self._known(run, "\n".join(channels))
         if known is not None:
             return np.asarray(known)
+        values = self._calm(run, channels)
+        if values is None or not len(values):
+            return None
+        self._keep(run, "\n".join(channels), values)
+        return np.asarray(values)
+
+    def _calm(self, run: str, channels: tuple[str, ...]) -> np.ndarray | None:
         folder = self.store.run_folder(run)
+        if (folder / USUAL).is_file():
+            with np.load(folder / USUAL, allow_pickle=False) as kept:
+                names, values = kept["channels"].tolist(), kept["values"].astype(float)
+            return values[:, [names.index(name) for name in channels]] if set(channels) <= set(names) else None
         if not (folder / "series.parquet").is_file() or not (folder / "scores.npz").is_file():
             return None
         frame = load_frame(folder / "series.parquet")
+        if any(name not in frame.columns for name in channels):
+            return None
         with np.load(folder / "scores.npz", allow_pickle=False) as kept:
             calm = np.flatnonzero(kept["p_values"] > self.store.run(run).alpha)
-        calm = calm[:: max(1, -(-len(calm) // STAMPS))]
-        if not len(calm) or any(name not in frame.columns for name in channels):
-            return None
-        values = frame.iloc[calm][list(channels)].to_numpy(float)
-        self._keep(run, "\n".join(channels), values)
-        return np.asarray(values)
+        return np.asarray(frame.iloc[calm[:: max(1, -(-len(calm) // STAMPS))]][list(channels)].to_numpy(float))
 
     def _known(self, run: str, name: str) -> Any:
         with self._lock:

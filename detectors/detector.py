@@ -60,6 +60,7 @@ class Assessment:
     p_values: np.ndarray  # (n_samples,)
     detections: list[Detection]
     drift: DriftState | None = None  # None: of this batch nothing was asked
+    maps: np.ndarray | None = None  # (n_samples, *the modality's own grid): 1 is the level that few normals exceed
 
 
 class Detector(Calibrated):
@@ -251,12 +252,13 @@ class Detector(Calibrated):
         drift = self.score_drift(scores, member)
         if not flags.any():
             return Assessment(scores, p_values, [], drift)
-        events = self.modality.events(flags, scores, maps / self.levels[member], items)
+        calibrated = maps / self.levels[member]
+        events = self.modality.events(flags, scores, calibrated, items)
         if self.reserve is not None:
             events = self._told_by_absence(events, items, scores, member)
         level, bar = (alpha, alpha) if fdr is None else (fdr, float(p_values[flags].max()))
         found = self._detections(events, items, maps, scores, p_values, beyond, level, bar, member)
-        return Assessment(scores, p_values, found, drift)
+        return Assessment(scores, p_values, found, drift, calibrated)
 
     def _detections(
         self,

@@ -62,6 +62,7 @@ class FakeAssessment:
     scores: np.ndarray
     p_values: np.ndarray
     detections: list[Detection]
+    maps: np.ndarray | None = None
 
 
 class FakeDetector:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import TinySet
 
@@ -12,6 +13,7 @@ from assistant.config import Config
 from assistant.evidence import Evidence
 from assistant.feedback import own_kinds
 from assistant.pipeline import Workspace, fit_model, run_detection
+from assistant.spread import Spreads
 from assistant.tools import call
 from detectors.errors import AnomalyError
 
@@ -160,6 +162,23 @@ def test_a_finding_of_several_parts_is_tested_on_its_guilty_channel(press: Works
     assert told["random_places"] > 0
     assert told["random_returns"] == 0
     assert told["named_size"] < 25
+
+
+def test_a_stretch_of_steps_is_repaired_in_all_guilty_parts_or_in_one_channel(press: Workspace) -> None:
+    name = torn(press)
+    for part in (None, "sensors current_a"):
+        tried = call(press, "what_if_repaired", finding=name, rows=[48, 63], **({"part": part} if part else {}))
+        assert values(tried, name)["after_p_value"] > values(tried, name)["before_p_value"]
+    assert call(press, "what_if_repaired", finding=name, rows=[900, 910]).status == "error"
+
+
+def test_what_is_usual_of_the_parts_channels_is_kept_beside_the_run(press: Workspace) -> None:
+    spreads, torn_steps = Spreads(press.store), slice(50, 62)
+    found = spreads.of_channels("R1", ("sensors force_kn", "sensors current_a"))
+    away = np.abs(found[:, 1] - 0.5 * found[:, 0])
+    assert 0 < len(found) < 160 - len(range(*torn_steps.indices(160)))
+    assert away.max() < 20  # none of the torn steps is among them, they are 30 off
+    assert spreads.of_channels("R1", ("sensors force_kn", "no such")) is None
 
 
 def test_a_channel_of_a_part_and_the_pictures_of_a_part_can_be_repaired_by_name(press: Workspace) -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 from assistant import figures
 from assistant.evidence import format_number
 from assistant.keeping import Stretch, load_stretch, plain
-from assistant.keeping.clips import load_excerpt
+from assistant.keeping.clips import Excerpt, load_excerpt
 from assistant.keeping.parts import Excerpt as Parts
 from assistant.keeping.parts import load_parts, picture_at
 from assistant.records import Finding
@@ -24,7 +24,7 @@ from assistant.words import when
 
 Encode = Callable[[Image.Image], str]  # a picture as an address inside the page
 MOST = 96  # pictures of one player; longer events are thinned evenly
-_SIDE = 360  # pixels
+_HEAT = 180  # pixels, the width of a small map
 
 
 def clip_player(finding: Finding, level: float | None, heat: np.ndarray, encode: Encode) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def clip_player(finding: Finding, level: float | None, heat: np.ndarray, encode:
         "peak": kept.peak,
         "times": json.dumps([]),
         "frames": _encoded(pictures, kept.peak, encode),
-        "heat": encode(figures.heat_layer(heat, (width, height))),
+        "heats": _heats(kept, heat, (width, height), encode),
         "width": width,
         "height": height,
     }
@@ -63,10 +63,18 @@ def parts_player(finding: Finding, level: float | None, encode: Encode) -> dict[
         "peak": peak,
         "times": json.dumps(_times(stretch)),
         "frames": _encoded(pictures, peak, encode),
-        "heat": "",
+        "heats": [],
         "width": width,
         "height": height,
     }
+
+
+def _heats(kept: Excerpt, heat: np.ndarray, size: tuple[int, int], encode: Encode) -> list[dict[str, Any]]:
+    """The map of each frame that has kept one; of the peak at its full size, of the others as small as they are."""
+    small = (max(1, min(size[0], _HEAT)), max(1, round(size[1] * min(size[0], _HEAT) / size[0])))
+    layers = {int(n): figures.heat_layer(one, small) for n, one in zip(kept.map_frames, kept.maps, strict=True)}
+    layers[kept.peak] = figures.heat_layer(heat, size)
+    return [{"number": number, "picture": encode(layers[number])} for number in sorted(layers)]
 
 
 def _pictures(kept: Parts, steps: int) -> tuple[str, list[tuple[int, Any]]]:

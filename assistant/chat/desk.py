@@ -102,8 +102,7 @@ class Desk:
             text, evidence = verdict(finding, explained)
             named = "Nearest normal version: " if " → " in text else ""
             said = chat_view.view("verdict", named + text if text else waiting, evidence)
-            brush = chat_view.view("brush") if finding.modality == "series" else ""
-            return said + self._player(finding) + brush
+            return said + self._player(finding) + (chat_view.view("brush") if self.has_plot(finding) else "")
         expected = finding.folder / "counterfactual.png"
         text, evidence = verdict(finding, explained)
         after = After(expected if expected.is_file() else None, "normal version", text, evidence, text or waiting)
@@ -174,7 +173,7 @@ class Desk:
         if not self.has_plot(finding):
             return None
         view = series_view(finding, self.level(finding))
-        if finding.modality == "series" and view.expected is not None:
+        if view.expected is not None:
             around = self.spreads.around(finding.id, finding.run, view.channels, view.expected, plots.CHANNELS)
             view = replace(view, band=around)
         return plots.plotly_series(view)

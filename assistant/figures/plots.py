@@ -142,7 +142,7 @@ def _shapes(view: SeriesView, rows: int) -> list[dict[str, Any]]:
     shapes = []
     for row in range(rows):
         name = "" if row == 0 else str(row + 1)
-        for start, end, _ in view.intervals:
+        for start, end in dict.fromkeys(span[:2] for span in view.intervals):  # parts may be odd in the same steps
             place = {"xref": "x", "yref": f"y{name} domain", "y0": 0, "y1": 1}
             look = {"fillcolor": FLAGGED, "opacity": 0.16, "line": {"width": 0}, "layer": "below"}
             shapes.append({"type": "rect", **place, "x0": _at(view, start), "x1": _at(view, end - 1), **look})

@@ -3,13 +3,15 @@
 Knows frames, numbers and files; not detectors or the database. In the finding's folder, beside what an image keeps:
     clip.npz    `frames` (n, h, w[, 3]) uint8 around the peak, enough to score it again; `first` and `peak`: numbers in
                 the clip; `strip` (k, h', w'[, 3]) small frames through the event, `strip_frames` their numbers;
-                `scores` and `p_values` of the frames from `begin` on, around the event; `event` first and last + 1
+                `scores` and `p_values` of the frames from `begin` on, around the event; `event` first and last + 1;
+                `maps` (m, h", w") float16: the detector's own small maps of the frames `map_frames`, calibrated
     strip.png   the strip over the curve of scores, when made
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ STRIP = 8  # frames of a strip
 STRIP_HEIGHT = 72  # pixels
 AROUND = 40  # frames whose scores are kept on either side of an event
 FILE = "clip.npz"
+MAP_BYTES = 400_000  # of a finding's small maps; of more, evenly fewer are kept
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class Excerpt:
     begin: int  # number of the first frame in `scores`
     scores: np.ndarray
     p_values: np.ndarray
+    maps: np.ndarray = field(default_factory=lambda: np.zeros((0, 1, 1), np.float16))  # none in older findings
+    map_frames: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
 
 
 def moved(excerpt: Excerpt, offset: int) -> Excerpt:
@@ -48,6 +53,7 @@ def moved(excerpt: Excerpt, offset: int) -> Excerpt:
         event=(excerpt.event[0] + offset, excerpt.event[1] + offset),
         strip_frames=excerpt.strip_frames + offset,
         begin=excerpt.begin + offset,
+        map_frames=excerpt.map_frames + offset,
     )
 
 
@@ -57,6 +63,14 @@ def strip_numbers(event: tuple[int, int], peak: int) -> list[int]:
     spread = {int(n) for n in np.linspace(start, end - 1, min(STRIP, end - start)).round()}
     nearest = min(spread, key=lambda n: abs(n - peak))
     return sorted(spread - {nearest} | {peak})
+
+
+def small_maps(maps: np.ndarray, frames: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """The maps (n, h, w) of a clip at some of its frames, as far as MAP_BYTES reach, with the numbers of the frames."""
+    numbers = np.unique(np.asarray(frames, int))
+    most = max(1, MAP_BYTES // max(1, 2 * int(np.prod(maps.shape[1:]))))
+    numbers = numbers[:: -(-len(numbers) // most)]
+    return maps[numbers].astype(np.float16), numbers
 
 
 def small(frame: np.ndarray) -> np.ndarray:
@@ -69,7 +83,7 @@ def small(frame: np.ndarray) -> np.ndarray:
 def keep_excerpt(folder: Path, excerpt: Excerpt) -> None:
     """Write clip.npz."""
     folder.mkdir(parents=True, exist_ok=True)
-    arrays: dict[str, Any] = {field.name: np.asarray(getattr(excerpt, field.name)) for field in fields(Excerpt)}
+    arrays: dict[str, Any] = {one.name: np.asarray(getattr(excerpt, one.name)) for one in fields(Excerpt)}
     write(folder / FILE, lambda file: np.savez_compressed(file, **arrays))
 
 

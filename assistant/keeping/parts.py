@@ -5,6 +5,8 @@ Knows files and plain samples (frames, arrays, lists of pictures); not detectors
     parts.json         {"start", "event", "parts": {name: {"modality", "file"}}}
     part_0.parquet     a series or a table; part_0.npz: pictures, `step_0`, `step_1`, ... (an absent one: not there)
     window.npz         all channels and columns that are numbers side by side, as of a series (see `keeping.Stretch`)
+
+A run keeps usual.npz: `values` (n, channel) of steps that were not flagged, evenly taken, and their `channels`.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ import numpy as np
 from assistant.keeping.folder import keep_json, load_frame, load_json, lost, write
 
 FILE = "parts.json"
+USUAL = "usual.npz"
+STEPS = 3_000  # unflagged steps kept of a run
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,22 @@ def numbers(parts: Mapping[str, Any], rows: int) -> tuple[np.ndarray, list[tuple
                     columns.append(samples[name].to_numpy(np.float64, na_value=np.nan))
                     names.append((part, str(name)))
     return (np.stack(columns, 1).astype(float) if columns else np.zeros((rows, 0))), names
+
+
+def keep_usual(folder: Path, recordings: Sequence[Mapping[str, Any]], calm: np.ndarray) -> None:
+    """Write usual.npz: the numbers of the steps `calm`, counted through all recordings."""
+    calm, first = calm[:: max(1, -(-len(calm) // STEPS))], 0
+    values, channels = [], None
+    for parts in recordings:
+        steps = len(next(iter(parts.values())))
+        inside, first = calm[(calm >= first) & (calm < first + steps)] - first, first + steps
+        found, labels = numbers(parts, steps)
+        channels = labels if channels is None else channels
+        if labels == channels:
+            values.append(found[inside].astype(np.float32))
+    if channels and values:
+        arrays: dict[str, Any] = {"values": np.concatenate(values), "channels": np.array(names_of(channels), str)}
+        write(folder / USUAL, lambda file: np.savez_compressed(file, **arrays))
 
 
 def keep_parts(folder: Path, excerpt: Excerpt) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from assistant.keeping import write
+from assistant.keeping import load_stretch, write
+from assistant.keeping.drawn import kept_rows
 from assistant.keeping.parts import load_parts, names_of, numbers, picture_at
 from assistant.records import Finding
 from assistant.specimens.specimen import GUILTY, Judgement, Specimen
@@ -141,23 +142,35 @@ class MultimodalSpecimen(Specimen):
         owner, channel = self.labels[place - len(self.excerpt.parts)]
         return {owner: self._channel(owner, channel)}
 
-    def _channel(self, part: str, channel: str) -> np.ndarray:
+    def rows_mask(self, rows: Sequence[int], part: str | None = None) -> Any:
+        """Masks of a stretch of steps: of one part or channel, else of all that are guilty."""
+        inside = kept_rows(self.finding, load_stretch(self.finding.folder), rows)
+        if part is None:
+            return self._whole([str(r["name"]) for r in self.finding.regions if r["share"] >= GUILTY], inside)
+        place = self.place(part, self.parts, "part")
+        if place < len(self.excerpt.parts):
+            return self._whole([self.parts[place]], inside)
+        owner, channel = self.labels[place - len(self.excerpt.parts)]
+        return {owner: self._channel(owner, channel, inside)}
+
+    def _channel(self, part: str, channel: str, rows: slice | None = None) -> np.ndarray:
         samples = self.excerpt.parts[part]
         columns = [str(c) for c in samples.columns] if hasattr(samples, "columns") else []
         mask = np.zeros((len(samples), len(columns) or int(np.prod(samples.shape[1:]))), bool)
-        mask[self.rows, columns.index(channel) if columns else int(channel.split()[-1]) - 1] = True
+        mask[rows or self.rows, columns.index(channel) if columns else int(channel.split()[-1]) - 1] = True
         return mask
 
-    def _whole(self, names: Sequence[str]) -> dict[str, Any]:
-        """Masks of everything in these parts during the event."""
+    def _whole(self, names: Sequence[str], rows: slice | None = None) -> dict[str, Any]:
+        """Masks of everything in these parts during the event, or other steps of the excerpt."""
         masks: dict[str, Any] = {}
+        rows = rows or self.rows
         for name in names:
             samples = self.excerpt.parts[name]
             if picture_at(samples, 0) is None and (hasattr(samples, "columns") or isinstance(samples, np.ndarray)):
                 masks[name] = np.zeros((len(samples), _width(samples)), bool)
-                masks[name][self.rows] = True
+                masks[name][rows] = True
                 continue
-            inside = range(self.rows.start, self.rows.stop)
+            inside = range(rows.start, rows.stop)
             masks[name] = [
                 np.ones(one.shape[:2], bool) if one is not None and step in inside else None
                 for step, one in enumerate(samples)

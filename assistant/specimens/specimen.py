@@ -77,7 +77,7 @@ class Specimen(ABC):
         """Own-form mask of the rows first..last (both included, counted in the run) of one channel or of all.
 
         Raises:
-            AnomalyError: the finding is no event of a series, or the rows do not lie in the stretch that it keeps.
+            AnomalyError: the finding is no event in time, or the rows do not lie in the stretch that it keeps.
         """
         raise AnomalyError(f"{self.finding.id} is no event of a series, so it has no rows to choose from.")
 

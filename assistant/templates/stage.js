@@ -216,8 +216,8 @@ function frame(player, wanted) {
   const nearest = pictures.reduce((best, one) =>
     Math.abs(one.dataset.frame - at) < Math.abs(best.dataset.frame - at) ? one : best, pictures[0]);
   pictures.forEach((one) => { one.hidden = one !== nearest; });
-  const heat = player.querySelector(".heat"), wish = player.querySelector(".heat-toggle");
-  if (heat) heat.hidden = !wish?.checked || Number(nearest?.dataset.frame) !== Number(player.dataset.peak);
+  const wish = player.querySelector(".heat-toggle");
+  player.querySelectorAll("[data-heat]").forEach((one) => { one.hidden = !wish?.checked || one.dataset.heat !== nearest?.dataset.frame; });
   const from = Number(player.dataset.first), i = at - from, times = list(player, "times");
   player.querySelector(".needle").style.left = `${(100 * (at - first)) / Math.max(1, last - first)}%`;
   const shown = nearest && Number(nearest.dataset.frame) !== at ? `, picture of ${player.dataset.unit} ${nearest.dataset.frame}` : "";
