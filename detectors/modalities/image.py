@@ -150,7 +150,8 @@ class ImageModality(Modality):
         """Settle colour, input size and backbone for these normals; then `features` can be asked for."""
         data: Pictures = items.data
         data.cache.clear()
-        some = [open_image(data.sources[r]) for r in rows[:: len(rows) // 20 + 1]]
+        self.two_tones = True  # none is refused before they have been looked at
+        some = [self.picture(items, r) for r in rows[:: len(rows) // 20 + 1]]
         self.colour = any(colour_spread(picture) > COLOUR_TOLERANCE for picture in some)
         self.two_tones = all(black_and_white(picture) for picture in some)
         name = self.settings["backbone"]
