@@ -20,9 +20,11 @@ from assistant.store import Store
 ALIKE = 0.8  # cosine from which two findings count as the same kind
 GROUPS = 8
 GAP = 3.0  # lengths of an event within which another may still belong to it
+UNNAMED = {"", "unclear"}  # kinds that say nothing
 LEADERS = 60  # groups looked for; in a large incident of unlike findings the rest stays ungrouped
 JUDGED = 200  # rows that are asked who leads
 TITLED = 5000  # findings that the title is made from
+_IN = {"image": "images", "table": "rows", "video": "clips", "multimodal": "several parts"}
 
 
 def open_incident(store: Store, findings: Sequence[str]) -> Incident:
@@ -39,12 +41,18 @@ def open_incident(store: Store, findings: Sequence[str]) -> Incident:
 
 
 def title(store: Store, findings: Sequence[str]) -> str:
-    """A short name: how many findings of what, mainly where."""
-    first = store.finding(findings[0])
-    what = kind(first.modality).findings
-    one = first.sample if len(findings) == 1 else f"{len(findings)} {what}"
+    """A short name: how many findings of what, mainly where; of several modalities, how many of each."""
+    first, counted = store.finding(findings[0]), store.modalities(ids=findings[:TITLED])
+    if len(counted) > 1:
+        return f"{len(findings)} findings: {told_of(counted)}"
+    one = first.sample if len(findings) == 1 else f"{len(findings)} {kind(first.modality).findings}"
     where = store.involved(kind_of_place(first.modality), first.run, limit=1, ids=findings[:TITLED])
     return f"{one}, mainly {where[0][0]}" if where else one
+
+
+def told_of(counted: Mapping[str, int]) -> str:
+    """Findings by modality in words: "3 in images, 2 in series"."""
+    return ", ".join(f"{count:,} in {_IN.get(modality, modality)}" for modality, count in counted.items())
 
 
 def kind_of_place(modality: str) -> str:
@@ -98,8 +106,8 @@ class Group:
     """Findings of a run that belong together, in order of detection."""
 
     members: list[str]
-    place: str  # the part or position that most of them share
-    kind: str  # the kind that most of them are of, "" where that is not known
+    place: str  # the part or position that they share
+    kind: str  # the kind that those of a known kind are of; "" or "unclear" where none is
     first: str  # when the first and the last of them happened
     last: str
 
@@ -107,26 +115,29 @@ class Group:
 def together(store: Store, run: str, most: int = TITLED) -> list[Group]:
     """The findings of a run (false alarms aside) in groups, the largest first.
 
-    Two findings belong together when they are of the same kind at the same place, or look alike; events must also lie
-    within GAP lengths of the longer one of each other.
+    What belongs together lies at the same place, looks alike, and is not of two different kinds; events must also lie
+    within GAP lengths of the longer one of each other. Where there are no looks to compare, the kind must be the same.
     """
     findings = [f for f in store.findings(run, order="index", limit=most) if f.state != "false alarm"]
     vectors = {name: np.frombuffer(vector, "<f4") for name, _, vector in store.signatures(ids=[f.id for f in findings])}
     groups: list[list[Finding]] = []
     for finding in findings:
-        fitting = [group for group in groups if _belongs(finding, group[-1], vectors)]
+        fitting = [group for group in groups if _belongs(finding, group, vectors)]
         fitting[-1].append(finding) if fitting else groups.append([finding])
     return sorted((_group(group) for group in groups), key=lambda group: -len(group.members))
 
 
-def _belongs(one: Finding, other: Finding, vectors: Mapping[str, np.ndarray]) -> bool:
-    if one.modality in ("series", "multimodal") and not _soon(one, other):
+def _belongs(one: Finding, group: Sequence[Finding], vectors: Mapping[str, np.ndarray]) -> bool:
+    other, named = group[-1], {f.kind for f in group} - UNNAMED
+    if one.modality != other.modality or _place(one) != _place(other):
         return False
-    if _place(one) and _place(one) == _place(other) and one.kind == other.kind:
-        return True
+    if kind(one.modality).event and not _soon(one, other):
+        return False
+    if one.kind not in UNNAMED and named and one.kind not in named:
+        return False
     a, b = vectors.get(one.id), vectors.get(other.id)
     if a is None or b is None or len(a) != len(b):
-        return False
+        return one.kind not in UNNAMED and one.kind == other.kind
     return float(a @ b) >= ALIKE * float(np.linalg.norm(a) * np.linalg.norm(b))
 
 
@@ -139,15 +150,15 @@ def _soon(one: Finding, other: Finding) -> bool:
 
 
 def _place(finding: Finding) -> str:
-    if finding.modality == "image":
+    if kind(finding.modality).pictured:
         return str(finding.regions[0].get("position", "")) if finding.regions else ""
     return str(finding.parts[0]["name"]) if finding.parts else ""
 
 
 def _group(findings: Sequence[Finding]) -> Group:
-    places, kinds = (Counter(names) for names in ([_place(f) for f in findings], [f.kind for f in findings]))
+    kinds = Counter(f.kind for f in findings if f.kind not in UNNAMED) or Counter(f.kind for f in findings)
     times = [finding.time for finding in findings if finding.time]
     members = [finding.id for finding in findings]
     return Group(
-        members, places.most_common(1)[0][0], kinds.most_common(1)[0][0], min(times, default=""), max(times, default="")
+        members, _place(findings[0]), kinds.most_common(1)[0][0], min(times, default=""), max(times, default="")
     )

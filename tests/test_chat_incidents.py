@@ -12,6 +12,7 @@ import pytest
 from shop import open_shop
 
 from assistant.chat.page import Page
+from assistant.chat.queue import found
 from assistant.chat.session import Session
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -143,3 +144,19 @@ def test_an_empty_store_offers_the_built_in_case_and_opens_it(tmp_path, monkeypa
 def test_a_new_talk_offers_three_things_to_try(page, session):
     assert page.suggest(session).count("data-ask") == 3
     assert "Three things to try" in page.suggest(session)
+
+
+def test_an_incident_over_pictures_and_events_tells_the_places_of_both(page, session):
+    store = page.workspace.store
+    page.case_made(session, event(findings=[*names(page), *(one.id for one in store.findings("R2"))]))
+    head = page.cases_shown(session)[2]
+    assert "in images, " in head
+    assert "in series" in head
+
+
+def test_one_finding_is_one(page):
+    shown = page.desk.queue.filters("R1", {})
+    store = page.workspace.store
+    run = store.run("R1")
+    assert f"{run.n_flagged} findings" in shown
+    assert found(1) == "1 finding"

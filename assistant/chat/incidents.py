@@ -174,7 +174,10 @@ class Cases:
         first, last = store.times(incident=incident)
         facts = [("findings", f"{len(kept.findings):,}"), ("lowest p-value", format_number(members[0].p_value))]
         facts += [("from", when(first)), ("to", when(last))] if first != last else [("when", when(first))]
-        shared = store.involved(incidents.kind_of_place(members[0].modality), limit=3, incident=incident)
+        counted = store.modalities(incident=incident)
+        facts += [("of these", incidents.told_of(counted))] if len(counted) > 1 else []
+        places = dict.fromkeys(incidents.kind_of_place(modality) for modality in counted)
+        shared = [one for place in places for one in store.involved(place, limit=3, incident=incident)][:4]
         common = ", ".join(f"{name} ({count})" for name, count in shared if count > 1)
         facts += [("mainly", common)] if common else []
         cards = [self._member(finding) for finding in members]

@@ -32,6 +32,11 @@ ORDERS = (
 _INCIDENTS = 50  # offered as a filter
 
 
+def found(count: int) -> str:
+    """So many findings, in words."""
+    return f"{count:,} finding{'' if count == 1 else 's'}"
+
+
 class Queue:
     """The findings of one store, page by page."""
 
@@ -41,7 +46,7 @@ class Queue:
 
     def filters(self, run: str | None, filter_: Mapping[str, str]) -> str:
         """The bar above the queue."""
-        runs = [{"id": r.id, "title": run_title(r), "found": f"{r.n_flagged:,} findings"} for r in self.store.runs()]
+        runs = [{"id": r.id, "title": run_title(r), "found": found(r.n_flagged)} for r in self.store.runs()]
         counts = self.store.states(run)
         states = [("", "all"), *((state, f"{state} ({counts.get(state, 0):,})") for state in STATES)]
         ignored = self.store.count_findings(run, ignored=True) if self.store.count_ignored(run) else 0

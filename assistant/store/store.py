@@ -205,6 +205,14 @@ class Store(Memory, Labels, Calibrations, Rules):
         with self.database.read() as session:
             return {str(state): int(count) for state, count in session.execute(query)}
 
+    def modalities(self, run: str | None = None, **filters: Any) -> dict[str, int]:
+        """How many findings are of each modality, the most frequent first."""
+        count = func.count()
+        query = select(FindingRow.modality, count).group_by(FindingRow.modality)
+        query = self._filtered(query, run, **filters).order_by(count.desc(), FindingRow.modality)
+        with self.database.read() as session:
+            return {str(modality): int(number) for modality, number in session.execute(query)}
+
     def kinds(self, run: str | None = None, **filters: Any) -> dict[str, int]:
         """How many findings are of each kind, the most frequent first; those of no measured kind are left out."""
         count = func.count()

@@ -1,4 +1,4 @@
-"""A queue sorted by state, kind or time is read off an index; the wider ones take the place of those on state and kind."""
+"""A queue sorted by state, kind or time is read off an index; wider ones take the place of those on state and kind."""
 
 from alembic import op
 
