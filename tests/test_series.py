@@ -10,6 +10,7 @@ from detectors import AnomalyError, load_detector, make_detector
 from detectors.detector import Detector
 from detectors.levels import standing_level
 from detectors.localization_series import channel_shares, guilty_channels, merged_runs, tightened
+from detectors.registry import modality_class
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +211,16 @@ def test_of_a_long_event_both_ends_stay() -> None:
     assert not level[:2480].any()
     assert not level[3520:].any()
     assert level[2600:3400].all()
+
+
+def test_what_many_channels_share_scores_above_the_same_evidence_in_one() -> None:
+    modality = modality_class("series")()
+    modality.window = 16
+    alone, together = np.zeros((400, 9), np.float32), np.zeros((400, 9), np.float32)
+    alone[200:220, 0], together[200:220] = 9.0, 1.0
+    lone, shared = (modality.score(maps) for maps in (alone, together))
+    assert 0.5 * shared[210] < lone[210] < shared[210]
+    assert lone[:100].max() == shared[:100].max() == 0
 
 
 def test_a_level_that_moved_for_good_raises_no_standing_alarm_and_hides_no_fault() -> None:

@@ -55,9 +55,9 @@ class SeriesModality(Modality):
     defaults = {
         "window": None,
         "overlap": 4,
-        "clip": 10.0,
-        "shared": 0.5,
-        "smooth": ((0.1, 0.2), (0.25, 0.3), (1.0, 0.3), (4.0, 0.2)),
+        "clip": 7.0,
+        "shared": 0.2,
+        "smooth": ((0.1, 0.1), (0.25, 0.4), (1.0, 0.3), (4.0, 0.2)),
         "horizon": 64,
     }
     batch_size = 512
