@@ -14,6 +14,7 @@ CELLS = 128  # centres of k-means; a query belongs to the nearest
 CELL_POINTS = 512  # remembered points nearest to each centre: all that a query of that cell meets
 ALL = 1024  # up to so many remembered points there is one cell, and every query meets every point
 ROUNDS = 6  # of k-means
+LEARN_FROM = 20_000  # points that centres are found among
 
 
 class Cells(nn.Module):
@@ -25,14 +26,15 @@ class Cells(nn.Module):
     centres: Tensor  # (cells, d)
     lists: Tensor  # (cells, points a cell) int32
 
-    def fit(self, points: Tensor) -> None:
-        """Remember points (m, d); the same points give the same cells."""
+    def fit(self, points: Tensor, cells: int = CELLS, listed: int = CELL_POINTS) -> None:
+        """Remember points (m, d) in `cells` cells that list so many each; the same points give the same cells."""
         points = points.detach().float().contiguous()
         if len(points) <= ALL:
             centres, lists = points.mean(0, keepdim=True), torch.arange(len(points))[None]
         else:
-            centres = _k_means(points, CELLS)
-            lists = torch.cdist(centres, points).topk(CELL_POINTS, largest=False).indices
+            centres = _k_means(points, cells)
+            near = [torch.cdist(some, points).topk(listed, largest=False).indices for some in centres.split(64)]
+            lists = torch.cat(near)
         self._buffers.update(points=points, centres=centres, lists=lists.int().contiguous())
 
     def meet(self, x: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -48,10 +50,20 @@ class Cells(nn.Module):
                 yield order[at : at + count], self.centres[cell], self.points[self.lists[cell].long()]
             at += count
 
+    def nearest(self, x: Tensor, k: int) -> Tensor:
+        """Root mean squared distance of queries x (n, d) to the k nearest points they meet: (n,)."""
+        out = x.new_empty(len(x))
+        for own, _, points in self.meet(x):
+            distance = torch.cdist(x[own], points).topk(min(k, len(points)), largest=False).values
+            out[own] = distance.square().mean(1).sqrt()
+        return out
+
 
 def _k_means(points: Tensor, count: int) -> Tensor:
     """(count, d) centres after a few of Lloyd's rounds from evenly drawn points."""
     generator = torch.Generator().manual_seed(0)
+    if len(points) > LEARN_FROM:
+        points = points[torch.randperm(len(points), generator=generator)[:LEARN_FROM]]
     centres = points[torch.randperm(len(points), generator=generator)[:count]].clone()
     for _ in range(ROUNDS):
         own = torch.cdist(points, centres).argmin(1)

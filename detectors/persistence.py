@@ -23,7 +23,7 @@ from detectors.presence import Reserve
 if TYPE_CHECKING:
     from detectors.detector import Detector
 
-FORMAT = 3  # 3: pictures judged in turns, their scale by place
+FORMAT = 4  # 4: pictures also meet remembered cells of all places
 HEAD, WEIGHTS = "detector.json", "weights.safetensors"
 
 

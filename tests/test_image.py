@@ -124,6 +124,27 @@ def test_grey_is_read_by_a_colour_detector_and_colour_refused_by_a_grey_one():
         grey.decision_function([red])
 
 
+def scattered(count: int, seed: int) -> list[np.ndarray]:
+    """Four kinds of marks on a grid of 16 pixels, in any order: no place means the same in two pictures."""
+    rng = np.random.default_rng(seed)
+    marks = np.full((4, 16, 16), 120.0)
+    marks[0, 4:12, 4:12], marks[1, 7:9], marks[2, :, 7:9], marks[3, 2:6, 2:6] = 200, 40, 220, 60
+    tiled = [marks[rng.integers(4, size=(4, 4))].transpose(0, 2, 1, 3).reshape(64, 64) for _ in range(count)]
+    return [(picture + rng.normal(0, 4, picture.shape)).clip(0, 255).astype(np.uint8) for picture in tiled]
+
+
+def test_a_mark_out_of_kind_is_found_where_no_place_means_the_same():
+    detector = make_detector("image", "default", backbone="filters", device="cpu").fit(scattered(40, 0))
+    assert set(detector.members) == {"gaussian", "patches"}
+    odd = scattered(12, 1)
+    for picture in odd:
+        picture[20:28, 36:44] = np.eye(8, dtype=np.uint8) * 90 + 120
+    scores = detector.decision_function([*scattered(12, 2), *odd])
+    assert scores[12:].min() > scores[:12].max()
+    peaks = [np.unravel_index(m.argmax(), m.shape) for m in detector.anomaly_map(odd)]
+    assert all(12 <= y <= 36 and 28 <= x <= 52 for y, x in peaks)
+
+
 def test_a_mask_is_refused():
     mask = np.zeros((48, 48), np.uint8)
     mask[5:9, 5:9] = 255

@@ -23,7 +23,7 @@ from detectors.errors import AnomalyError
 
 Progress = Callable[[float, str], None]
 
-VERSION = 2  # of what a prepared folder holds; another one is prepared anew
+VERSION = 3  # of what a prepared folder holds; another one is prepared anew
 FOLDER = "./anomaly-demo"
 READY = "ready.json"
 

@@ -11,10 +11,13 @@ from torch import Tensor, nn
 from detectors.diffusion import Diffusion
 from detectors.errors import AnomalyError
 from detectors.method import Method, Space
+from detectors.neighbours import Cells
 from detectors.scaling import share_of
 from detectors.training import Run, train
 
 FORMS = ("nonparametric", "categorical", "inverse_gamma")
+PICTURE_CELLS, PICTURE_POINTS = 512, 1024  # lists that remembered cells of pictures lie in, and how long these are
+WHOLE = 64  # pictures remembered whole beside them: what `normal` is drawn from
 
 
 class DiffusionTime(Method):
@@ -24,10 +27,12 @@ class DiffusionTime(Method):
     inverse-gamma posterior of the noise variance; no training. "categorical": a network sorts noised normals into
     `bins` of noise level, S = expected bin. "inverse_gamma": it predicts the scale of the posterior
     of the noise variance, S = its mean.
-    Points are cells of a picture (near the same place where pictures are aligned), whole windows, rows.
+    Points are cells of a picture (within `reach` cells of the same place where pictures are aligned; reach=None, and
+    where they are not: anywhere, after PatchCore, Roth et al., CVPR 2022), whole windows, rows.
     Map: cells score themselves; in windows and rows S is shared out by the squared residual to the neighbours' mean,
     or by |dS/dx| |x - mean| for the learned forms (our choice; the paper gives none).
-    Settings: form, k, memory (points kept), bins, width, train_steps. Calls a sample: 0 (nonparametric) or 1.
+    Settings: form, k, memory (points kept; pictures where they are compared place by place), reach, bins, width,
+    train_steps. Calls a sample: 0 (nonparametric) or 1.
     """
 
     name = "diffusion_time"
@@ -42,12 +47,14 @@ class DiffusionTime(Method):
     }
     steps = 400
     sigma_min = 0.1  # below it the inverse-gamma likelihood is all about the least noisy items and teaches nothing else
-    memory: Tensor  # (m, channel, *position) remembered normals
+    memory: Tensor  # (m, channel, *position) remembered normals; few where it is their cells that are remembered
     mean: Tensor
 
     def __init__(self, space: Space, **settings: Any) -> None:
         super().__init__(space, **settings)
         self._laid_out: tuple[Tensor, Tensor] | None = None  # the memory, and the same in the order that cells ask for
+        if self._anywhere:
+            self.cells = Cells()
         if self.settings["form"] not in FORMS:
             raise AnomalyError(f"form={self.settings['form']!r} is unknown; known: {', '.join(FORMS)}.")
         if self.settings["form"] == "inverse_gamma" and space.modality == "video":
@@ -69,6 +76,10 @@ class DiffusionTime(Method):
         if self.settings["form"] == "nonparametric":
             rows = torch.randperm(len(x), generator=run.generator)[: self._capacity()].sort().values
             self.learn(memory=x[rows].contiguous())
+            if self._anywhere:
+                cells = _cells_of(x)
+                chosen = torch.randperm(len(cells), generator=run.generator)[: self.settings["memory"]].sort().values
+                self.cells.fit(cells[chosen], PICTURE_CELLS, PICTURE_POINTS)
             run.progress(1.0, "remembering normals")
             return
         self.learn(mean=x.mean(0, keepdim=True))
@@ -80,11 +91,19 @@ class DiffusionTime(Method):
         if self.settings["form"] == "nonparametric":
             room = max(0, self._capacity() - len(self.memory))
             self.learn(memory=torch.cat([self.memory, x[:room].to(self.memory)]))
+            if self._anywhere and len(self.cells.points) < self.settings["memory"]:
+                points = torch.cat([self.cells.points, _cells_of(x).to(self.cells.points)])
+                self.cells.fit(points[: self.settings["memory"]], PICTURE_CELLS, PICTURE_POINTS)
+
+    @property
+    def _anywhere(self) -> bool:
+        """Whether cells of pictures are compared with remembered cells of all places."""
+        by_cells = self.settings["form"] == "nonparametric" and len(self.space.shape) == 3
+        return by_cells and (not self.space.aligned or self.settings["reach"] is None)
 
     def _capacity(self) -> int:
-        """Items that `memory` points allow for: a picture holds many points."""
-        cells = self.space.size // self.space.shape[0] if len(self.space.shape) == 3 and not self.space.aligned else 1
-        return max(self.settings["k"], self.settings["memory"] // cells) if cells > 1 else self.settings["memory"]
+        """Items that are remembered whole."""
+        return min(WHOLE, self.settings["memory"]) if self._anywhere else self.settings["memory"]
 
     # --- learned forms ---------------------------------------------------------------------------------------------
     def _objective(self, network: nn.Module, x: Tensor, noise: Tensor, t: Tensor) -> Tensor:
@@ -142,10 +161,8 @@ class DiffusionTime(Method):
         n, channels, height, width = x.shape
         k = self.settings["k"]
         query = x.permute(0, 2, 3, 1)  # (n, h, w, c)
-        if not self.space.aligned:
-            bank = self.memory.permute(0, 2, 3, 1).reshape(-1, channels)
-            distance = torch.cdist(query.reshape(-1, channels), bank).topk(min(k, len(bank)), largest=False).values
-            return (distance**2).mean(1).sqrt().view(n, 1, height, width)
+        if self._anywhere:
+            return self.cells.nearest(query.reshape(-1, channels), k).view(n, 1, height, width)
         reach = self.settings["reach"]
         if reach == 0:
             distance = torch.cdist(query.reshape(n, -1, channels).transpose(0, 1).contiguous(), self._by_place())
@@ -177,6 +194,11 @@ class DiffusionTime(Method):
         distance = (a**2).sum(1, keepdim=True) - 2 * a @ bank.T + weight @ (bank**2).T
         index = distance.topk(min(self.settings["k"], len(bank)), largest=False).indices
         return torch.where(where, self.memory[index].mean(1), x)
+
+
+def _cells_of(x: Tensor) -> Tensor:
+    """Pictures (n, channel, h, w) as cells (n * h * w, channel)."""
+    return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
 
 
 class TimeNet(nn.Module):

@@ -30,17 +30,21 @@ class Member:
     settings: Mapping[str, Any] = field(default_factory=dict)
     asked: bool = False  # only when named in `members=`
     thins_out: bool = False  # weight over channels squared: near neighbours say little in many dimensions
+    places: bool = False  # only where a position means the same place in every item
+    anywhere: float | None = None  # its weight where it does not; None: the same
 
     def weight_in(self, space: Space) -> float:
         """Its weight for items of this space."""
-        return self.weight / space.shape[0] ** 2 if self.thins_out else self.weight
+        weight = self.weight if space.aligned or self.anywhere is None else self.anywhere
+        return weight / space.shape[0] ** 2 if self.thins_out else weight
 
 
 # Chosen by measurement; what was seen when choosing stands in the README under "Benchmarks".
 RECIPES: dict[str, tuple[Member, ...]] = {
     "image": (
-        Member("gaussian", "likelihood"),
-        Member("neighbours", "diffusion_time", 0.5, {"memory": 400, "k": 1, "reach": 0}),
+        Member("gaussian", "likelihood", anywhere=0.25),
+        Member("neighbours", "diffusion_time", 0.5, {"memory": 400, "k": 1, "reach": 0}, places=True),
+        Member("patches", "diffusion_time", 1.0, {"memory": 100_000, "k": 1, "reach": None}),
         Member("network", "likelihood", 0.5, {"denoiser": "corrected"}, asked=True),
     ),
     "series": (
@@ -108,7 +112,8 @@ class Default(Method):
 
     def __init__(self, space: Space, **settings: Any) -> None:
         super().__init__(space, **settings)
-        self.recipe = _recipe(space.modality, self.settings["members"])
+        wanted = _recipe(space.modality, self.settings["members"])
+        self.recipe = tuple(m for m in wanted if space.aligned or not m.places) or wanted
         self.scales = nn.ModuleDict({m.name: PictureScale() for m in self.recipe} if self.pictures else {})
         made = {m.name: self._make(m) for m in self.recipe}
         self.parts = nn.ModuleDict(made)
