@@ -25,6 +25,7 @@ class Space:
     shape: tuple[int, ...]
     aligned: bool = False  # a position means the same place in every item (fixtured parts)
     groups: tuple[tuple[str, int], ...] = ()  # runs of channels that belong together: (name, channels), in order
+    fine: int = 0  # pictures: leading channels that see the closest surroundings only; 0: there are no such
 
     @property
     def size(self) -> int:

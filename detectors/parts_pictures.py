@@ -126,7 +126,7 @@ class ImageReader(PictureReader):
 
     def __init__(self, name: str, settings: Mapping[str, Any]) -> None:
         super().__init__(name, settings)
-        self.image = ImageModality(backbone=settings["backbone"], size=settings["size"])
+        self.image = ImageModality(backbone=settings["backbone"], size=settings["size"], by_scale=False)
 
     def length(self, piece: Any) -> int:
         return len(piece)

@@ -30,6 +30,16 @@ class Pictures:
     sizes: list[tuple[int, int]]
     cache: dict[int, Tensor] = field(default_factory=dict)
 
+    def usual_size(self, rows: Sequence[int], side: int | None, most: int, multiple: int) -> tuple[int, int]:
+        """(h, w) of the usual aspect of these pictures and an area of `side` squared, in whole multiples. side None:
+        that of the pictures, at most `most`: small ones are not blown up."""
+        sizes = [self.sizes[row] for row in rows]
+        wanted = side or min(float(np.median([(h * w) ** 0.5 for h, w in sizes])), most)
+        aspect = float(np.exp(np.median([np.log(h / w) for h, w in sizes])))
+        aspect = 1.0 if 0.85 < aspect < 1.18 else min(max(aspect, 0.2), 5.0)
+        height, width = (max(1, round(wanted * f / multiple)) * multiple for f in (aspect**0.5, aspect**-0.5))
+        return height, width
+
 
 def size_of(source: Any, name: str) -> tuple[int, int]:
     """(h, w) of a picture, from its header."""
@@ -85,3 +95,13 @@ def cells_touched(mask: np.ndarray, grid: Sequence[int]) -> Tensor:
 
 def grey_of(picture: np.ndarray) -> np.ndarray:
     return picture.astype(np.float64) if picture.ndim == 2 else picture @ np.array([0.299, 0.587, 0.114])
+
+
+def principal(covariance: Tensor, most: int, fine: int) -> tuple[Tensor, int]:
+    """At most `most` principal components (channel, component), and how many of them, which come first, are of the
+    leading `fine` channels alone: up to half. 0: of all channels together."""
+    if not 0 < fine < len(covariance):
+        return torch.linalg.eigh(covariance)[1].flip(1)[:, :most], 0
+    first = torch.linalg.eigh(covariance[:fine, :fine])[1].flip(1)[:, : most // 2]
+    rest = torch.linalg.eigh(covariance[fine:, fine:])[1].flip(1)[:, : most - first.shape[1]]
+    return torch.block_diag(first, rest), first.shape[1]

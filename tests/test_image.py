@@ -1,6 +1,7 @@
 """Pictures in, regions and mended pictures out: sizes, colours, bad input, backbones."""
 
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,8 +10,12 @@ from conftest import tiny_picture
 from PIL import Image
 
 from detectors import AnomalyError, load_detector, make_detector
+from detectors.density.diffusion_time import DiffusionTime
+from detectors.method import Space
+from detectors.networks.backbone import Backbone
 from detectors.networks.filters import FilterBank, to_cells
 from detectors.repair import mend
+from detectors.training import Run
 
 
 def pictures(count: int, seed: int = 0, size: int = 48) -> list[np.ndarray]:
@@ -217,6 +222,53 @@ def test_a_transformer_serves_as_backbone(tmp_path):
     detector = make_detector("image", "likelihood", backbone=tmp_path, size=96).fit(pictures(24))
     assert detector.modality.space.shape[1:] == (6, 6)
     assert np.isfinite(detector.decision_function(pictures(2, seed=4))).all()
+
+
+class Lopsided(torch.nn.Module):
+    """Means over 3 x 3, four times of stride 2, padded below and to the right only."""
+
+    config = SimpleNamespace()
+
+    def forward(self, pixel_values, output_hidden_states):
+        states = [pixel_values]
+        for _ in range(4):
+            padded = torch.nn.functional.pad(states[-1], (0, 1, 0, 1), mode="replicate")
+            states.append(torch.nn.functional.avg_pool2d(padded, 3, 2))
+        return SimpleNamespace(hidden_states=states)
+
+
+def test_a_spot_shows_where_it_is_though_the_network_pads_one_side():
+    backbone = Backbone(Lopsided(), (0.5,) * 3, (0.25,) * 3)
+    backbone.choose_layers(128, 128)
+    assert backbone.offsets == pytest.approx([1.5, 3.5, 7.5], abs=0.5)
+    middle, apart = (torch.arange(16) + 0.5) * 8 - 0.5, []
+    for row, column in ((40, 60), (60, 84), (84, 45), (70, 71)):
+        spot = torch.zeros(1, 3, 128, 128)
+        spot[..., row - 2 : row + 3, column - 2 : column + 3] = 1
+        change = (backbone(spot) - backbone(torch.zeros_like(spot))).abs().sum(1)[0]
+        apart += [float((change.sum(1) * middle).sum() / change.sum()) - row]
+        apart += [float((change.sum(0) * middle).sum() / change.sum()) - column]
+    assert np.abs(apart).max() < 2  # of the 8 pixels of a cell
+
+
+def test_fine_layers_have_components_of_their_own_which_come_first(tiny_backbone):
+    fitted = make_detector("image", "likelihood", backbone=tiny_backbone, size=64, components=12).fit(pictures(24))
+    fine, basis = fitted.modality.space.fine, fitted.modality.basis
+    assert 0 < fine <= 6
+    assert not basis[-16:, :fine].any()
+    assert not basis[:8, fine:].any()
+
+
+@pytest.mark.parametrize("reach", [0, 1, None])
+def test_neighbours_of_fine_channels_do_not_hear_the_others(reach):
+    x = torch.randn(30, 6, 5, 5, generator=torch.Generator().manual_seed(0))
+    method = DiffusionTime(Space("image", (6, 5, 5), aligned=True, fine=2), k=1, reach=reach, fine=True)
+    method.fit(x, Run())
+    coarse, fine = x[:1].clone(), x[:1].clone()
+    coarse[:, 2:] += 3
+    fine[:, :2] += 3
+    assert torch.equal(method.maps(coarse), method.maps(x[:1]))
+    assert method.maps(fine).mean() > method.maps(x[:1]).mean() + 1
 
 
 @pytest.mark.parametrize("name", ["./no/such/folder", "/nowhere/model"])

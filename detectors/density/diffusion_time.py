@@ -31,7 +31,8 @@ class DiffusionTime(Method):
     where they are not: anywhere, after PatchCore, Roth et al., CVPR 2022), whole windows, rows.
     Map: cells score themselves; in windows and rows S is shared out by the squared residual to the neighbours' mean,
     or by |dS/dx| |x - mean| for the learned forms (our choice; the paper gives none).
-    Settings: form, k, memory (points kept; pictures where they are compared place by place), reach, bins, width,
+    Settings: form, k, memory (points kept; pictures where they are compared place by place), reach, fine (pictures:
+    only the channels that see the closest surroundings are compared, where the space has such), bins, width,
     train_steps. Calls a sample: 0 (nonparametric) or 1.
     """
 
@@ -41,6 +42,7 @@ class DiffusionTime(Method):
         "k": 5,
         "memory": 20_000,
         "reach": 1,
+        "fine": False,
         "bins": 7,
         "width": 256,
         "train_steps": 600,
@@ -77,7 +79,7 @@ class DiffusionTime(Method):
             rows = torch.randperm(len(x), generator=run.generator)[: self._capacity()].sort().values
             self.learn(memory=x[rows].contiguous())
             if self._anywhere:
-                cells = _cells_of(x)
+                cells = _cells_of(self._looked_at(x))
                 chosen = torch.randperm(len(cells), generator=run.generator)[: self.settings["memory"]].sort().values
                 self.cells.fit(cells[chosen], PICTURE_CELLS, PICTURE_POINTS)
             run.progress(1.0, "remembering normals")
@@ -92,7 +94,7 @@ class DiffusionTime(Method):
             room = max(0, self._capacity() - len(self.memory))
             self.learn(memory=torch.cat([self.memory, x[:room].to(self.memory)]))
             if self._anywhere and len(self.cells.points) < self.settings["memory"]:
-                points = torch.cat([self.cells.points, _cells_of(x).to(self.cells.points)])
+                points = torch.cat([self.cells.points, _cells_of(self._looked_at(x)).to(self.cells.points)])
                 self.cells.fit(points[: self.settings["memory"]], PICTURE_CELLS, PICTURE_POINTS)
 
     @property
@@ -100,6 +102,10 @@ class DiffusionTime(Method):
         """Whether cells of pictures are compared with remembered cells of all places."""
         by_cells = self.settings["form"] == "nonparametric" and len(self.space.shape) == 3
         return by_cells and (not self.space.aligned or self.settings["reach"] is None)
+
+    def _looked_at(self, x: Tensor) -> Tensor:
+        """The channels that are compared."""
+        return x[:, : self.space.fine] if self.settings["fine"] and self.space.fine else x
 
     def _capacity(self) -> int:
         """Items that are remembered whole."""
@@ -158,6 +164,7 @@ class DiffusionTime(Method):
 
     def _neighbour_cells(self, x: Tensor) -> Tensor:
         """Pictures: each cell against the remembered cells, within `reach` of its place where pictures are aligned."""
+        x, memory = self._looked_at(x), self._looked_at(self.memory)
         n, channels, height, width = x.shape
         k = self.settings["k"]
         query = x.permute(0, 2, 3, 1)  # (n, h, w, c)
@@ -168,7 +175,7 @@ class DiffusionTime(Method):
             distance = torch.cdist(query.reshape(n, -1, channels).transpose(0, 1).contiguous(), self._by_place())
             nearest = distance.topk(min(k, distance.shape[2]), largest=False).values
             return (nearest**2).mean(2).sqrt().T.reshape(n, 1, height, width)
-        padded = F.pad(self.memory, (reach,) * 4, mode="replicate")
+        padded = F.pad(memory, (reach,) * 4, mode="replicate")
         out = x.new_empty(n, 1, height, width)
         for row in range(height):
             band = padded[:, :, row : row + 2 * reach + 1].unfold(3, 2 * reach + 1, 1)  # (m, c, r, w, r)
@@ -181,7 +188,7 @@ class DiffusionTime(Method):
     def _by_place(self) -> Tensor:
         """The memory as (place, m, channel), kept: laying it out takes four times as long as the distances."""
         if self._laid_out is None or self._laid_out[0] is not self.memory:
-            self._laid_out = self.memory, self.memory.flatten(2).permute(2, 0, 1).contiguous()
+            self._laid_out = self.memory, self._looked_at(self.memory).flatten(2).permute(2, 0, 1).contiguous()
         return self._laid_out[1]
 
     def normal(self, x: Tensor, where: Tensor, seed: int = 0) -> Tensor:

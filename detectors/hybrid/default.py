@@ -43,7 +43,7 @@ class Member:
 RECIPES: dict[str, tuple[Member, ...]] = {
     "image": (
         Member("gaussian", "likelihood", anywhere=0.25),
-        Member("neighbours", "diffusion_time", 0.5, {"memory": 400, "k": 1, "reach": 0}, places=True),
+        Member("neighbours", "diffusion_time", 0.5, {"memory": 400, "k": 1, "reach": 0, "fine": True}, places=True),
         Member("patches", "diffusion_time", 1.0, {"memory": 100_000, "k": 1, "reach": None}),
         Member("network", "likelihood", 0.5, {"denoiser": "corrected"}, asked=True),
     ),
@@ -59,7 +59,7 @@ RECIPES: dict[str, tuple[Member, ...]] = {
     ),
     "table": (
         Member("mixture", "smoothed_density"),
-        Member("network", "multi_start", 1.0, {"times": (200,)}),
+        Member("network", "multi_start", 1.0, {"times": (200,)}, asked=True),
         Member("kernel", "smoothed_density", 1.0, {"form": "kernel"}),
         Member("kernel_ranks", "smoothed_density", 1.0, {"form": "kernel", "view": "rank"}),
         Member("columns", "smoothed_density", 1.0, {"form": "columns", "worst": True}),

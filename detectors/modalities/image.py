@@ -26,7 +26,7 @@ from detectors.method import Space
 from detectors.modalities.base import Event, Items, Modality
 from detectors.networks.backbone import Backbone, from_description, load_backbone
 from detectors.networks.filters import FILTERS, PATCH, FilterBank, to_cells
-from detectors.pictures import Pictures, cells_touched, colour_spread, enlarged, grey_of, resized, size_of
+from detectors.pictures import Pictures, cells_touched, colour_spread, enlarged, grey_of, principal, resized, size_of
 from detectors.readers.images import black_and_white
 from detectors.repair import mend
 from detectors.training import Run
@@ -45,7 +45,8 @@ class ImageModality(Modality):
     pretrained; None: plain pixels, fastest); size (side in pixels of
     the square whose area the model sees, the aspect follows the normals'; None: theirs, at most 256 with a backbone and
     64 without: blowing pictures up was measured to harm);
-    components (principal components kept of the stacked features); layers (hidden states to read; None: by stride);
+    components (principal components kept of the stacked features); by_scale (whether up to half of them are of the fine
+    layers alone and come first, see `Space.fine`); layers (hidden states to read; None: by stride);
     aligned (whether a place means the same in every picture; None: found out from the normals).
     Grey pictures are read as colour by a detector of colour pictures; colour pictures given to a detector of grey
     ones are an error, as are black-and-white pictures (masks) given to one of pictures with shades. Transparent
@@ -57,6 +58,7 @@ class ImageModality(Modality):
         "backbone": None,
         "size": None,
         "components": 128,
+        "by_scale": True,
         "layers": None,
         "aligned": None,
     }
@@ -74,6 +76,7 @@ class ImageModality(Modality):
         self.colour = True
         self.two_tones = False  # the normals hold only black and white
         self.aligned = True
+        self.fine = 0  # leading components of fine layers
         self.backbone: Backbone | FilterBank | None = None
         size = self.settings["size"]
         if size is not None and not 32 <= size <= 2048:
@@ -120,9 +123,8 @@ class ImageModality(Modality):
         """The picture with the colours of the fit: (h, w) or (h, w, 3) uint8."""
         picture = self.picture(items, row)
         if picture.ndim == 3 and not self.colour:
-            if (
-                colour_spread(picture) > 3 * COLOUR_TOLERANCE
-            ):  # wider than at the fit: normals near the bound must not be refused
+            # wider than at the fit: normals near the bound must not be refused
+            if colour_spread(picture) > 3 * COLOUR_TOLERANCE:
                 raise AnomalyError(
                     f"The image {items.names[row] if items.names else row!r} has colours, but the detector was fitted "
                     "on grey pictures; convert it to grey or fit on colour pictures."
@@ -156,27 +158,16 @@ class ImageModality(Modality):
         self.two_tones = all(black_and_white(picture) for picture in some)
         name = self.settings["backbone"]
         self.backbone = None if name is None else FilterBank() if name == FILTERS else load_backbone(str(name))
-        self.size = self._choose_size([data.sizes[r] for r in rows])
+        native, multiple = (256, self.backbone.multiple) if self.backbone is not None else (64, PATCH)
+        self.size = data.usual_size(rows, self.settings["size"], native, multiple)
         if self.backbone is not None:
             self.backbone.layers = list(self.settings["layers"] or [])
             self.backbone.choose_layers(*self.size)
 
-    def _choose_size(self, sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
-        """(h, w) of the usual aspect and the wanted area, in whole cells; small pictures are not blown up for it."""
-        native = float(np.median([(h * w) ** 0.5 for h, w in sizes]))
-        side = self.settings["size"] or min(native, 256 if self.backbone is not None else 64)
-        multiple = self.backbone.multiple if self.backbone is not None else PATCH
-        aspect = float(np.exp(np.median([np.log(h / w) for h, w in sizes])))
-        aspect = 1.0 if 0.85 < aspect < 1.18 else min(max(aspect, 0.2), 5.0)
-        height, width = (max(1, round(side * f / multiple)) * multiple for f in (aspect**0.5, aspect**-0.5))
-        return height, width
-
     def _learn_basis(self, items: Items, rows: Sequence[int], run: Run) -> None:
         """Principal components of features (pixels as they are), all divided by one number: their weights stay."""
         chosen = rows[:: -(-len(rows) // LEARN_FROM)]
-        total: Any = 0.0
-        square: Any = 0.0
-        count = 0
+        total, square, count = torch.zeros(()), torch.zeros(()), 0
         for first in range(0, len(chosen), self.batch_size):
             raw = self.features(items, chosen[first : first + self.batch_size])
             points = raw.permute(0, 2, 3, 1).reshape(-1, raw.shape[1]).double()
@@ -189,7 +180,8 @@ class ImageModality(Modality):
         if self.backbone is None:
             basis = torch.eye(len(mean), dtype=torch.float64)  # white noise on cells stays white noise on pixels
         else:
-            basis = torch.linalg.eigh(covariance)[1].flip(1)[:, : self.settings["components"]]
+            fine = self.backbone.fine if self.settings["by_scale"] else 0
+            basis, self.fine = principal(covariance, self.settings["components"], fine)
         variance = ((covariance @ basis) * basis).sum(0).mean()
         self.learn(center=mean.float(), basis=(basis / variance.sqrt()).float())
 
@@ -223,7 +215,7 @@ class ImageModality(Modality):
     def space(self) -> Space:
         height, width = self.size
         grid = self.backbone.grid(height, width) if self.backbone is not None else (height // PATCH, width // PATCH)
-        return Space("image", (self.basis.shape[1], *grid), self.aligned)
+        return Space("image", (self.basis.shape[1], *grid), self.aligned, fine=self.fine)
 
     def features(self, items: Items, rows: Sequence[int]) -> Tensor:
         """Features before the change of basis: (len(rows), channel, h', w')."""
@@ -388,13 +380,15 @@ class ImageModality(Modality):
             "colour": self.colour,
             "two_tones": self.two_tones,
             "aligned": self.aligned,
+            "fine": self.fine,
             "features": self.backbone.describe() if self.backbone is not None else None,
         }
 
     def restore(self, config: Mapping[str, Any]) -> None:
         height, width = config["input_size"]
         self.size, self.colour, self.aligned = (int(height), int(width)), config["colour"], config["aligned"]
-        self.two_tones = bool(config.get("two_tones", False))  # models of before hold none
+        self.two_tones = bool(config.get("two_tones", False))  # models of before hold none of these
+        self.fine = int(config.get("fine", 0))
         told = config["features"]
         self.backbone = (
             None if not told else FilterBank() if told == FilterBank().describe() else from_description(told)

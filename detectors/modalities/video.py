@@ -92,6 +92,7 @@ class VideoModality(Modality):
     name = "video"
     defaults: ClassVar[Mapping[str, Any]] = {
         **ImageModality.defaults,
+        "by_scale": False,
         "components": 32,
         "past": 8,
         "lags": (2,),

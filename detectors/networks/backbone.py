@@ -21,6 +21,7 @@ from detectors.errors import AnomalyError
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 STRIDES = (4, 16)  # layers from fine to middling: coarser ones say what a thing is, not where it is broken
 GRID = 8  # input pixels a feature cell
+PROBES = 12  # noise pictures by which it is found where the cells of a layer look
 CHUNK = 2  # pictures a call on a CPU: larger batches fall out of its caches (2.5 times slower at 16)
 
 
@@ -29,7 +30,7 @@ class Backbone(nn.Module):
 
     Convolutional models: the last layer of each stage with strides 4 to 16; token models (ViT, DINO): four layers at
     3, 6, 9 and 12 twelfths of the depth. Each layer is averaged over 3x3 cells (PaDiM's and PatchCore's neighbourhood),
-    brought to one grid and stacked.
+    brought to one grid, each cell to where it looks, and stacked.
     """
 
     def __init__(
@@ -38,12 +39,15 @@ class Backbone(nn.Module):
         mean: Sequence[float],
         std: Sequence[float],
         layers: Sequence[int] | None = None,
+        offsets: Sequence[float] = (),
     ) -> None:
         super().__init__()
         self.model: Any = model.eval().requires_grad_(False)
         self.mean, self.std = list(mean), list(std)
         self.patch = int(getattr(model.config, "patch_size", None) or 0) if _tokens(model) else 0
         self.layers = list(layers) if layers is not None else []
+        self.offsets = list(offsets)  # pixels, by layer; see `_centre_offset`
+        self.fine = 0  # leading channels of layers no coarser than the grid, known after `choose_layers`
         self.model.to(memory_format=torch.channels_last)
 
     @property
@@ -57,14 +61,19 @@ class Backbone(nn.Module):
         return height // step, width // step
 
     def choose_layers(self, height: int, width: int) -> None:
-        """Find the layers to read, by trying an empty picture of the size in use."""
-        if self.layers:
-            return
+        """Find the layers to read, by trying an empty picture of the size in use, and where their cells look."""
         states = self._states(torch.zeros(1, 3, height, width))
+        self.layers = sorted(self.layers) or self._ends_of_stages(states, height)
+        if self.patch:
+            self.offsets, self.fine = [0.0] * len(self.layers), 0
+            return
+        self.offsets = [self._centre_offset(layer, height, width) for layer in self.layers]
+        self.fine = sum(states[n].shape[1] for n in self.layers if round(height / states[n].shape[2]) <= GRID)
+
+    def _ends_of_stages(self, states: Sequence[Tensor], height: int) -> list[int]:
         if self.patch:
             depth = len(states) - 1
-            self.layers = sorted({max(1, round(depth * k / 4)) for k in (1, 2, 3, 4)})
-            return
+            return sorted({max(1, round(depth * k / 4)) for k in (1, 2, 3, 4)})
         kinds = {}  # the last layer of each (stride, channels) is the end of a stage
         for number, state in enumerate(states):
             stride = round(height / state.shape[2])
@@ -72,7 +81,28 @@ class Backbone(nn.Module):
                 kinds[stride, state.shape[1]] = number
         if not kinds:
             raise AnomalyError("The backbone has no layer of stride 4 to 16; choose another vision model.")
-        self.layers = sorted(kinds.values())
+        return sorted(kinds.values())
+
+    def _centre_offset(self, layer: int, height: int, width: int) -> float:
+        """Pixels, down and to the right, from the middle of a cell to the middle of what it sees.
+
+        Strided convolutions that pad one side look past the middle of their cells, half a stride a layer, and maps
+        would lie up to a cell beside what they mark. The middle is the centroid of the squared gradient of a
+        cell of the layer with regard to noise pictures: the effective receptive field (Luo et al., NeurIPS 2016).
+        """
+        generator, found = torch.Generator().manual_seed(0), []
+        for _ in range(PROBES):
+            noise = torch.randn(1, 3, height, width, generator=generator).requires_grad_(True)
+            with torch.enable_grad():
+                state = self._states(noise)[layer]
+                cell = [side // 2 for side in state.shape[2:]]
+                seen = torch.autograd.grad(state[0, :, cell[0], cell[1]].square().sum(), noise)[0].square().sum((0, 1))
+            if not seen.any():  # this noise leaves the cell unmoved
+                continue
+            for axis, side in enumerate((height, width)):
+                middle = float((seen.sum(1 - axis) * torch.arange(side)).sum() / seen.sum())
+                found.append(middle - ((cell[axis] + 0.5) * side / state.shape[2 + axis] - 0.5))
+        return sum(found) / max(1, len(found))
 
     def _states(self, pictures: Tensor) -> Sequence[Tensor]:
         """All hidden states as maps (n, channel, h, w)."""
@@ -99,13 +129,11 @@ class Backbone(nn.Module):
         states = self._states((pictures - mean) / std)
         grid = self.grid(*pictures.shape[2:])
         out = []
-        for number in self.layers:
+        for number, offset in zip(self.layers, self.offsets, strict=True):
             layer = F.avg_pool2d(states[number].float(), 3, 1, 1, count_include_pad=False)
             if layer.shape[2] > grid[0]:
                 layer = F.adaptive_avg_pool2d(layer, grid)
-            elif layer.shape[2:] != grid:
-                layer = F.interpolate(layer, size=grid, mode="bilinear", align_corners=False)
-            out.append(layer)
+            out.append(_on_grid(layer, grid, [offset / side for side in pictures.shape[2:]]))
         return torch.cat(out, 1)
 
     def describe(self) -> dict[str, Any]:
@@ -116,7 +144,16 @@ class Backbone(nn.Module):
             "mean": self.mean,
             "std": self.std,
             "layers": self.layers,
+            "offsets": self.offsets,
         }
+
+
+def _on_grid(layer: Tensor, grid: tuple[int, int], offset: Sequence[float]) -> Tensor:
+    """A layer (n, channel, h, w) at the cells of `grid`, bilinear; `offset`: how far down and to the right, in heights
+    and widths of the picture, its cells look past their middle."""
+    shift = layer.new_tensor([[[1, 0, -2 * offset[1]], [0, 1, -2 * offset[0]]]]).expand(len(layer), -1, -1)
+    places = F.affine_grid(shift, [len(layer), 1, *grid], align_corners=False)
+    return F.grid_sample(layer, places, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def from_description(described: Mapping[str, Any]) -> Backbone:
@@ -124,7 +161,9 @@ def from_description(described: Mapping[str, Any]) -> Backbone:
     from transformers import AutoConfig, AutoModel
 
     config = AutoConfig.for_model(**described["config"])
-    return Backbone(AutoModel.from_config(config), described["mean"], described["std"], described["layers"])
+    layers = described["layers"]
+    offsets = described.get("offsets", [0.0] * len(layers))  # models of before have none
+    return Backbone(AutoModel.from_config(config), described["mean"], described["std"], layers, offsets)
 
 
 def load_backbone(name: str) -> Backbone:

@@ -33,6 +33,7 @@ class FilterBank(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.layers: list[int] = []  # has none to choose from
+        self.fine = 0  # all of one scale
         self.register_buffer("bank", _gabors(), persistent=False)
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
