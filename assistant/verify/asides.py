@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from assistant.verify.comparing import Comparing
 
 _BEFORE_AFTER = re.compile(
-    r"\b(?P<way>before|after|ahead of|behind)\b(?! (?:the )?(?:repair|change|correct|that|it\b(?! (?:starts?"
+    r"\b(?P<way>before|after|ahead of|behind|followed|preceded|lagged(?: behind)?"
+    r"|trailed)\b(?! (?:the )?(?:repair|change|correct|that|it\b(?! (?:starts?"
     r"|started|began|begins|set in))|all|label|alpha))",
     re.I,
 )
@@ -64,7 +65,7 @@ def in_time(one: Comparing) -> Iterator[Comparison]:
             continue
         end = re.search(r"\b(?:end|last)\b", text[match.end() : right.start], re.I)
         pairs = _timed(one, left, right, bool(end))
-        later = match["way"].lower() in ("after", "behind")
+        later = match["way"].lower() in ("after", "behind", "followed", "lagged", "lagged behind", "trailed")
         yield Comparison(match.start(), match.end(), match[0], later, tuple(pairs), "beside")
 
 

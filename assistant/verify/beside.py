@@ -135,7 +135,9 @@ def count_noun(scene: Scene, number: Number) -> list[str]:
         behind = behind[partly.end() :]
     match = re.match(r"(?:[\s-]+[A-Za-z]+){1,3}", behind)
     words = match[0] if match else ""
-    whole = re.search(rf"(?:\d|{NUMBER_WORDS})\s(?:out\s)?of\s(?:the|all)\s$", scene.text[: number.start], re.I)
+    whole = re.search(
+        rf"(?:\d|{NUMBER_WORDS})(?:\s?%|\spercent)?\s(?:out\s)?of\s(?:the|all)\s$", scene.text[: number.start], re.I
+    )
     for word in re.findall(r"[A-Za-z]+", words):
         if whole and word.lower() == "flagged" and not words.lower().startswith(" flagged"):
             break  # "20 of the 1,250 seams were flagged": the 20 were
@@ -188,7 +190,12 @@ def _leads(scene: Scene, mention: Mention, position: int) -> bool:
 
 def _touches(scene: Scene, end: int, start: int) -> bool:
     """Whether a field right after a number belongs to it: "61 % of the score", "a 0.0004 p-value"."""
-    return re.fullmatch(r"[\s-]*(?:(?:of|in|from|below the|the|its|total)\s)*", scene.text[end:start]) is not None
+    return (
+        re.fullmatch(
+            r"[\s-]*(?:(?:of|in|from|below the|the|its|total)\s)*|\s(?:is|are|was|were)\s", scene.text[end:start]
+        )
+        is not None
+    )
 
 
 def _trails(scene: Scene, end: int, start: int) -> bool:

@@ -17,6 +17,7 @@ from assistant.verify.comparison import COUNTING
 from assistant.verify.facts import ROLES, SECONDS, Known, Pool
 from assistant.verify.following import Following
 from assistant.verify.lexicon import NUMBER_WORDS
+from assistant.verify.loosely import Loosely
 from assistant.verify.mentions import Mention
 from assistant.verify.owners import Owners, Scope
 from assistant.verify.reading import Number
@@ -120,7 +121,7 @@ class Binder:
                 if not reason:
                     return ""
                 near.append(reason)
-        if self.following.holds_loosely(number, scope):
+        if Loosely(self).holds(number, scope):
             return ""
         if near:
             return f"'{number.text}' {near[0]}{self._hint(scope, number)}"
@@ -181,10 +182,11 @@ class Binder:
         return True
 
     def fits_part(self, known: Known, scope: Scope) -> bool:
-        if scope.parts is None or known.level == "call":
+        if scope.parts is None or known.level == "call" or known.roles.get("time") == "before":
             return True
         if known.part:
-            return known.part in scope.parts or self._holds(known, scope.parts)
+            inside = any(known.part.startswith(f"{part} ") for part in scope.parts)  # "gripper width" of the gripper
+            return known.part in scope.parts or inside or self._holds(known, scope.parts)
         if scope.field is None:
             return True
         return not any(
@@ -272,6 +274,8 @@ class Binder:
             between = self.scene.text[marks[0].end : marks[1].start]
             if re.fullmatch(r"\W*(?:and|or|against|versus|vs\.?)?\W*", between):
                 return next(iter(marks[run.index(number)].names))
+        if axis == "time" and re.search(r"\b(?:down|up|starting) from\W*$", self.scene.text[: number.start], re.I):
+            return "before"
         if axis == "time" and len(run) == 2 and self._from_to(run):
             return ("before", "after")[run.index(number)]
         return self._told_by_instead(number) if axis == "time" else ""
@@ -329,6 +333,14 @@ class Binder:
                 own = f"{known.unit}" if known.unit else "no unit"
                 return f"'{number.text}' has the wrong unit: {known.fact.subject}.{known.fact.field} has {own}"
         return ""
+
+
+def concerns(binder: Binder, known: Known) -> bool:
+    """Whether a fact is about something that the sentence names (or it names nothing)."""
+    names = {
+        name for mention in binder.scene.bases for name in mention.names if name[0] in "Fs"
+    } or binder.scene.context
+    return not names or bool(known.bases & names)
 
 
 def matches(number: Number, known: Known) -> bool:

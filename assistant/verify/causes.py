@@ -62,9 +62,23 @@ _ACTORS = re.compile(
 )
 
 
+_EVENTS = re.compile(
+    r"\b(?P<who>lightning|thunderstorm|storm|earthquake|explosion|flood|power (?:cut|outage|failure)"
+    r"|short circuit|sabotage"
+    r"|leak(?:s|ed|ing)?|clogged|jammed|worn(?: out)?|wore out|loosened|came loose|misaligned|spill(?:s|ed)?"
+    r"|mistyped|mistaken"
+    r"|forgot(?:ten)?|tampered|stolen|stole|crash(?:ed)?|collid(?:ed|es)|slipped|tripped over|stumbled|burst"
+    r"|melted|rust(?:ed|y)"
+    r"|corroded|overheated|vandali[sz]ed|ran a red light|rode|drove|walked|dropped the|knocked over|bumped"
+    r"|hacked|typing error"
+    r"|human error|dirty lens|contaminat(?:ed|ion)|defective|faulty)\b",
+    re.I,
+)
+
+
 def actor_problem(scene: Scene, pool: Pool, asked: str = "") -> str:
     """Somebody or something in the world that a sentence tells of and no evidence does: "A cyclist rode by"."""
-    for match in _ACTORS.finditer(scene.text):
+    for match in (*_ACTORS.finditer(scene.text), *_EVENTS.finditer(scene.text)):
         who = match["who"].lower()
         if re.search(r"\b(?:confirm|label|dismiss|judged|review|mark|put down)", scene.text, re.I):
             continue

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from assistant.verify.clauses import NOT, clause_at
@@ -14,6 +15,7 @@ from assistant.verify.comparison import Comparison, Pair
 from assistant.verify.facts import Known
 from assistant.verify.mentions import Mention
 from assistant.verify.reading import Number
+from assistant.verify.repairs import REPAIRS, repair_of
 
 if TYPE_CHECKING:
     from assistant.verify.comparing import Comparing
@@ -26,7 +28,8 @@ _UP = (
 _DOWN = (
     r"fall(?:s|en|ing)?|fell|drop(?:s|ped|ping)?|sinks?|sank|sunk|decreas(?:es?|ed|ing)|declin(?:es?|ed|ing)"
     r"|shrinks?|shrank|go(?:es)? down|went down|comes? down|lower(?:s|ed|ing)|cut(?:s|ting)?|reduc(?:es?|ed|ing|tion)"
-    r"|brings? down|slash(?:es|ed)?|halv(?:es?|ed|ing)|shortfall|deficit|loses?|lost|tak(?:es?|ing)|took|knocks?"
+    r"|brings? down|(?<=would )lower|(?<=to )lower|(?<=not )lower|slash(?:es|ed)?|halv(?:es?|ed|ing)|shortfall"
+    r"|deficit|loses?|lost|tak(?:es?|ing)|took|knocks?"
     r"|knocked|shaves?|shaved|sheds?"
 )
 _CHANGE = re.compile(rf"\b(?:(?P<up>{_UP})|(?P<down>{_DOWN}))\b", re.I)
@@ -36,16 +39,13 @@ _BY = re.compile(r"(?:[^,;:.\d]{0,40}?\s)?(?:by|of)\s(?:[a-z]+\s){0,3}$", re.I)
 _HEDGES = re.compile(
     r"\s(?:(?:about|around|roughly|nearly|almost|only|just|some|a|an|more|less|than|over|under)\s)*$", re.I
 )
-_SCORES = ({"score"}, {"p", "value"})
 
 
 def changes(comparing: Comparing) -> Iterator[Comparison]:
     """Every change of a sentence whose two sides the facts hold."""
     text = comparing.scene.text
     for match in _CHANGE.finditer(text):
-        if re.match(r"tak|took", match[0], re.I) and not re.match(
-            r"[^.;:]{0,25}?\b(?:off|away)\b", text[match.end() :]
-        ):
+        if re.match(r"tak|took", match[0], re.I) and not re.match(r"[^;:]{0,25}?\b(?:off|away)\b", text[match.end() :]):
             continue
         field = _field(comparing, match)
         pairs = _pairs(comparing, match, field)
@@ -85,9 +85,18 @@ def _field(comparing: Comparing, match: re.Match[str]) -> Mention | None:
 
 
 def _pairs(comparing: Comparing, match: re.Match[str], field: Mention | None) -> list[Pair]:
-    wanted = [option for option in field.options if option in _SCORES] if field else []
+    tails = {k.tail for k in comparing.pool.numbers if k.roles.get("time") == "after"}
+    wanted = [option for option in field.options if any(option <= tail for tail in tails)] if field else []
     if wanted:
-        return [pair for option in wanted for pair in _after(comparing, option)]
+        start, end = clause_at(comparing.scene.text, match.start())
+        repair = REPAIRS.search(comparing.scene.text, start, end)
+        which = str(repair.lastgroup) if repair else ""
+        pairs = [pair for option in wanted for pair in _after(comparing, option)]
+        return [(a, b) for a, b in pairs if (repair_of(a) == which if repair_of(a) else True)]
+    if field and re.match(r"rais", match[0], re.I) and field.end <= match.start():
+        return []  # "seven alarms were raised"
+    if field and (periods := _periods(comparing, field)):
+        return periods
     scene, since = comparing.scene, clause_at(comparing.scene.text, match.start())[0]
     said = [k for n in scene.numbers if n.end <= match.start() for k in comparing.facts_of(n)]
     if not said:
@@ -95,6 +104,14 @@ def _pairs(comparing: Comparing, match: re.Match[str], field: Mention | None) ->
         said = comparing.things.facts(thing, (frozenset(["observed"]), True, True)) if thing else []
     return [pair for known in said if known.fact.field == "observed"
             for pair in comparing.baseline_pairs(known, "expected", None)]  # fmt: skip
+
+
+def _periods(comparing: Comparing, field: Mention) -> list[Pair]:
+    """(later, earlier) of a figure that is told for several weeks or days."""
+    told = [k for k in comparing.pool.numbers if k.words in field.options
+            and any(re.match(r"(?:week of|day) \d", base) for base in k.bases)]  # fmt: skip
+    told.sort(key=lambda k: sorted(k.bases))
+    return [(two, one) for one, two in pairwise(told)]
 
 
 def _after(comparing: Comparing, option: frozenset[str]) -> list[Pair]:
@@ -106,8 +123,12 @@ def _after(comparing: Comparing, option: frozenset[str]) -> list[Pair]:
 
 
 def _was_before(after: Known, before: Known) -> bool:
-    if after.bases != before.bases or after.part != before.part or before.roles.get("time") == "after":
+    same = after.part == before.part or after.kind == "method"
+    if after.bases != before.bases or not same or before.roles.get("time") == "after":
         return False
     return before.words == after.words - {"after"} | {"before"} or (
-        not before.roles.get("time") and before.words == before.tail and before.words <= after.words
+        not before.roles.get("time")
+        and before.words == before.tail
+        and before.words <= after.words
+        and not before.words & {"normal"}
     )

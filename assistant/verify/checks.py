@@ -56,7 +56,7 @@ def problems_of(scene: Scene, pool: Pool) -> list[str]:
     found += [problem for place in scene.places if (problem := _place_problem(place, scene, pool))]
     found += [problem for moment in scene.moments if (problem := _moment_problem(moment, scene, pool))]
     found += [problem for number in scene.numbers if (problem := binder.number_problem(number))]
-    found += [*_texts(scene, pool), *_scattered(binder)]
+    found += [*_texts(scene, pool), *_scattered(binder), *_dimensions(scene, pool)]
     return list(dict.fromkeys([*found, *relation_problems(binder), *kind_problems(binder)]))
 
 
@@ -118,6 +118,8 @@ def _place_problem(place: Place, scene: Scene, pool: Pool) -> str:
     parts = nearest_before([m for m in scene.parts if m.kind in ("region", "interval")], place.start) or next(
         (m for m in scene.parts if m.kind == "region" and m.start >= place.end), None
     )
+    if re.match(r"[\s-](?:region|spot|place|one|area|interval)\b", scene.text[place.end :], re.I):
+        parts = None  # "the middle region": named by its place
     findings = [m for m in scene.bases if any(n[0] in "Fs" for n in m.names)]
     owner = nearest_before(findings, place.start) or nearest_after(findings, place.end)
     owners = owner.names if owner else scene.context
@@ -141,6 +143,8 @@ def _moment_problem(moment: Moment, scene: Scene, pool: Pool) -> str:
     owner = nearest_before(scene.bases, moment.start) or nearest_after(scene.bases, moment.end)
     owners = owner.names if owner else scene.context
     known = [k for k in pool.texts if k.moment and (not owners or k.bases & owners or k.level != "finding")]
+    if owner and not any(re.match(r"[FRIs]", name) for name in owner.names):  # a rule, a change, a week
+        known = [k for k in known if k.bases & owner.names] or known
     part = nearest_before(scene.parts, moment.start)
     known = [k for k in known if part and k.part in part.names] or known
     fitting = [k for k in known if all(_reads(k.moment, name) == value for name, value in moment.parts.items())]
@@ -174,6 +178,19 @@ def _edge(scene: Scene, moment: Moment) -> str:
     return ""
 
 
+def _dimensions(scene: Scene, pool: Pool) -> Iterable[str]:
+    """ "90 by 60 pixels": width, then height, of one thing."""
+    sizes = {(k.bases, k.part): k.number for k in pool.numbers if k.fact.field == "width"}
+    heights = {(k.bases, k.part): k.number for k in pool.numbers if k.fact.field == "height"}
+    for one, two in pairwise(scene.numbers):
+        if not re.fullmatch(r"\s?(?:px |pixels )?(?:x|×|by)\s?", scene.text[one.end : two.start]) or not sizes:
+            continue
+        if one.unit not in ("", "px") or two.unit not in ("", "px"):
+            continue
+        if not any(one.agrees(width or 0.0) and two.agrees(heights.get(key) or 0.0) for key, width in sizes.items()):
+            yield f"'{scene.text[one.start : two.end]}' is not width by height of anything in {pool.cited}"
+
+
 def _scattered(binder: Binder) -> list[str]:
     """Numbers of several findings in a sentence that names none: whose are they?"""
     scene = binder.scene
@@ -182,6 +199,7 @@ def _scattered(binder: Binder) -> list[str]:
         or scene.context
         or scene.parts
         or FOLLOWS.search(scene.text)
+        or re.search(r"\b(?:p-values|scores|shares|values)\b[^.;]{0,30}\bfrom\b", scene.text)
     ):
         return []
     owners: frozenset[str] | None = None

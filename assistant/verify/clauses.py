@@ -9,7 +9,8 @@ import re
 from functools import lru_cache
 
 _CUT = re.compile(
-    r";|:(?!\d)|[–—]|,? \b(?:whereas|while|but|although|though|yet)\b|, (?:and|so|which|where|with|making"
+    r";|:(?!\d)|[–—]|,? \b(?:whereas|while|but|although|though|yet)\b|, i\.e\.|, (?:that is|or|and|so|which"
+    r"|where|with|making"
     r"|leaving|led)\b",
     re.I,
 )

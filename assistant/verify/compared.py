@@ -1,4 +1,4 @@
-"""Checks comparisons without a number of their own: darker than expected, in the same run, alone in its group.
+"""Checks that places are darker, higher or smaller than expected: one, both, all or neither of them.
 
 Knows scenes and facts; not how sentences are split.
 """
@@ -6,13 +6,11 @@ Knows scenes and facts; not how sentences are split.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
-from assistant.verify.binding import Binder
+from assistant.verify.binding import Binder, concerns
 from assistant.verify.clauses import NOT
 from assistant.verify.facts import Known
 from assistant.verify.lexicon import NUMBER_WORDS
-from assistant.verify.ordered import concerns, value_of
 from assistant.verify.reading import WORDS
 
 _UP = "brighter|lighter|higher|larger|greater|faster|hotter|warmer|louder|longer|more"
@@ -23,19 +21,9 @@ _EXPECTED = re.compile(
     re.I,
 )
 _HOW_MANY = re.compile(rf"\b(?P<only>only |just )?(?P<n>\d+|{NUMBER_WORDS}|both|all|neither|none)\b", re.I)
-_SAME = re.compile(r"\b(?P<what>same|different|another|other) (?P<field>run|kind|state|method|modality|sample)\b", re.I)
-_ALONE = re.compile(r"\b(?:alone|by itself|on its own|the only (?:one|member|finding)) in (?:its|the|a) group\b", re.I)
-_LONGER = re.compile(
-    r"\b(?:(?P<long>lasts? longer|is longer|longer)|lasts? less long|is shorter|shorter"
-    r"|(?P<big>(?:is )?(?:larger|bigger)(?: in area)?)|(?:is )?smaller(?: in area)?) than\b",
-    re.I,
-)
-_MORE_OF_IT = re.compile(
-    r"\b(?:carries|carry|holds?|has|have) (?:\w+ )?(?P<word>more|less) (?:of|to) the score than\b", re.I
-)
 
 
-def _than_expected(binder: Binder) -> str:
+def expected_problem(binder: Binder) -> str:
     """ "Both spots are darker than they should be": observed against expected, of the parts that are meant."""
     scene = binder.scene
     match = _EXPECTED.search(scene.text)
@@ -74,25 +62,3 @@ def _signs(binder: Binder, position: int) -> list[tuple[Known, bool]]:
             if two.fact.field == "expected" and two.fact.subject == one.fact.subject and one.number != two.number:
                 found.append((one, (one.number or 0.0) > (two.number or 0.0)))
     return list({known.fact.subject: (known, up) for known, up in found}.values())
-
-
-def _longer(binder: Binder) -> str:
-    """ "Region 2 lasts longer than region 1", "is larger than": lengths and areas of two parts or findings."""
-    scene = binder.scene
-    match = _LONGER.search(scene.text) or _MORE_OF_IT.search(scene.text)
-    if match is None or NOT.search(scene.text[: match.start()]):
-        return ""
-    what = match[0].lower()
-    fields = ("share",) if "score" in what else ("length", "duration") if re.search("long|short", what) else ("area",)
-    up = re.search(r"longer|larger|bigger|\bmore\b", what) is not None
-    for mentions in (scene.parts, scene.bases):
-        before = [m for m in mentions if m.end <= match.start()]
-        after = [m for m in mentions if m.start >= match.end()]
-        for field in fields if before and after else ():
-            one, two = value_of(binder, before[-1], {field}), value_of(binder, after[0], {field})
-            if one is not None and two is not None and (one == two or (one > two) != up):
-                return f"'{match[0]}' is the wrong way round: {one:g} against {two:g}"
-    return ""
-
-
-COMPARED: tuple[Callable[[Binder], str], ...] = (_than_expected, _longer)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from assistant.verify.asides import RESEMBLES, SPATIAL, in_space, in_time, resembling
+from assistant.verify.baselines import FILLERS, Beside
 from assistant.verify.changes import changes, is_amount
 from assistant.verify.clauses import NOT, clause_at
 from assistant.verify.comparison import Comparison, Pair, meets, more, turned
@@ -19,7 +20,7 @@ from assistant.verify.mentions import Mention
 from assistant.verify.qualities import ADJECTIVES, BASE, COMPARATIVE_WORDS, GENERIC, SIDES, Quality, quality_of
 from assistant.verify.reading import Number
 from assistant.verify.scene import Scene
-from assistant.verify.things import Measure, Things, alike, measures_of, ratio_base, size
+from assistant.verify.things import Measure, alike, measures_of, size
 
 _COMPARES = re.compile(rf"\b{COMPARATIVE_WORDS}", re.I)
 _AS = re.compile(rf"\bas (?P<adjective>{ADJECTIVES}|many|much)(?: (?P<noun>\w+))? as\b", re.I)
@@ -36,41 +37,13 @@ _OF_TWO = re.compile(r"(?: \w+)? of (?:the|these|those) (?:two|both|pair)\b|(?: 
 _ALONE = re.compile(r"(?: (?:one|finding|in (?:area|size)))?(?: by\b|\s*(?:[.:;,(]|$))", re.I)
 _PREDICATE = re.compile(r"\b(?:is|was|are|were|looks?|being)(?: (?:also|even|much|far|slightly|clearly|somewhat|by far"
                         r"|the|a|considerably))* $", re.I)  # fmt: skip
-_EXPECTED = re.compile(
-    r"\W*(?:it|they|that|this|one)? ?(?:should|ought)\b|\W*(?:the |its |their |an? |what )?(?:\S+ ){0,4}?"
-    r"(?:expect(?:ed|s|ation)|predict(?:ed|s)|forecast|anticipated|suggests?|normally|usually)\b"
-    r"|\W*(?:the |its |their |an? |what (?:is|was|would be) )?(?:\S+ ){0,2}?(?:normal|usual|typical)\b"
-    r"(?! (?:median|range|score|scores|rows?|samples?|parts?|maximum))",
-    re.I,
-)
-_BEFORE = re.compile(r"\W*(?:before\b|originally|the (?:original|whole|full|overall|complete|hybrid|default|combined)"
-                     r"|it (?:was|is) (?:before|now)|with everything)", re.I)  # fmt: skip
-_BASELINES: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("range", re.compile(r"\W*(?:the |its )?(?:usual|normal|typical) (?:range|values)", re.I)),
-    ("top", re.compile(r"\W*(?:the |its )?(?:upper (?:end|limit|edge|bound)|top of (?:the|its) (?:usual"
-        r"|normal)? ?range)", re.I)),
-    ("low", re.compile(r"\W*(?:the |any )?(?:lowest|smallest|minimum) (?:of the )?(?:normal|usual)", re.I)),
-    ("high", re.compile(r"\W*(?:the |any )?(?:highest|largest|max\w*) (?:\w+ ){0,4}?normal|\W*(?:any|every) "
-                        r"(?:other )?normal", re.I)),
-    ("median", re.compile(r"\W*(?:the |its )?(?:\w+ )?(?:normal |usual )?(?:median|average)", re.I)),
-    ("before", _BEFORE),
-    ("expected", _EXPECTED),
-)  # fmt: skip
-_BASES = {  # baseline -> words that the fact on the other side has
-    "expected": ("expected",), "median": ("normal", "median"), "top": ("normal", "high"), "high": ("normal", "max"),
-    "low": ("normal", "min"), "before": ("before",),
-}  # fmt: skip
-_FILLERS = r"\W*(?:(?:grey levels?|percentage points?|points?|levels?|units?|clearly|or so|of the score|the)\s)*"
 
 
-class Comparing:
+class Comparing(Beside):
     """The comparisons of one sentence."""
 
     def __init__(self, scene: Scene, pool: Pool, facts_of: Callable[[Number], list[Known]]) -> None:
-        self.scene = scene
-        self.pool = pool
-        self.facts_of = facts_of
-        self.things = Things(scene, pool)
+        super().__init__(scene, pool, facts_of)
         found = [*self._comparatives(), *self._prepositions(), *self._as(), *self._proportions(), *changes(self)]
         found += [*in_time(self), *in_space(self), *resembling(self)]
         self.found = [one for one in found if one.pairs]
@@ -135,7 +108,7 @@ class Comparing:
             yield from self._sides(match, quality, measures_of(quality, noun), noun)
         for match in _TOO.finditer(text):
             quality = BASE[match["adjective"].lower()]
-            pairs = self._beside(match.start(), "expected", measures_of(quality, None))
+            pairs = self.beside(match.start(), "expected", measures_of(quality, None))
             yield Comparison(match.start(), match.end(), match[0], quality.up, tuple(pairs))
 
     def _sides(
@@ -166,7 +139,7 @@ class Comparing:
 
     def _stands_alone(self, match: re.Match[str], noun: Mention | None) -> bool:
         ahead = self.scene.text[: match.start()]
-        if noun is not None:
+        if noun is not None and noun.start >= match.end():
             return re.search(r"\bthe $", ahead, re.I) is not None
         number = next((n for n in self.scene.numbers if 0 <= match.start() - n.end <= 2), None)
         return bool(_PREDICATE.search(ahead) or (number and _PREDICATE.search(ahead[: number.start] + " ")) or number)
@@ -196,7 +169,7 @@ class Comparing:
             if any(m.start() <= match.start() < m.end() for m in SPATIAL.finditer(text)) and not baseline:
                 continue
             if baseline:
-                pairs = self._beside(match.start(), baseline, measures_of(BASE["high"], None), up)
+                pairs = self.beside(match.start(), baseline, measures_of(BASE["high"], None), up)
             elif re.match(r"\W*(?:that|those|the one) (?:of|for|in)\b", text[match.end() :]):
                 right = self.things.after(match.end(), limit)
                 said = [n for n in self.scene.numbers if n.end <= match.start()][-1:]
@@ -214,10 +187,10 @@ class Comparing:
     def _in_range(self, match: re.Match[str], outside: bool) -> Iterator[Comparison]:
         """ "within its usual range": on neither side of it."""
         for edge, up in (("high", True), ("low", False)):
-            pairs = self._beside(match.start(), "range", measures_of(BASE["high"], None), up)
+            pairs = self.beside(match.start(), "range", measures_of(BASE["high"], None), up)
             beyond = [pair for pair in pairs if more(pair) is up]
             if outside and edge == "high":
-                low = self._beside(match.start(), "range", measures_of(BASE["high"], None), False)
+                low = self.beside(match.start(), "range", measures_of(BASE["high"], None), False)
                 if pairs and low and not beyond and not any(more(pair) is False for pair in low):
                     yield Comparison(match.start(), match.end(), match[0], True, tuple(pairs), "beside")
             elif not outside and beyond:
@@ -228,6 +201,8 @@ class Comparing:
         for match in _AS.finditer(self.scene.text):
             limit = clause_at(self.scene.text, match.end())[1]
             quality = BASE.get(match["adjective"].lower())
+            if _ITSELF.match(self.scene.text, match.end()):
+                quality = SIDES.get(match["adjective"].lower(), quality)
             noun = next((f for f in self.scene.fields if match.start() < f.start < match.end()), None)
             wanted = "findings" if match["adjective"].lower() == "many" or match["noun"] else "share"
             amount = [(frozenset([name]), True, True) for name in (wanted, "findings", "share", "observed")]
@@ -266,6 +241,8 @@ class Comparing:
                 truths = [k for a in known for k in self.of_same(a) if role and k.roles.get("seen") == role]
             return [(a, b) for a in known for b in truths if a.unit == b.unit and a is not b]
         baseline = self.baseline(position, min(limit, position + 60))
+        if baseline and not known and (left := self.things.before(number.start)):
+            known = self.facts_beside(left, baseline, [])
         if baseline and known:
             return [pair for k in known for pair in self.baseline_pairs(k, baseline, None)]
         if re.match(r"\s*(?:the )?(?:alpha|threshold)", text[position:limit], re.I):
@@ -288,6 +265,7 @@ class Comparing:
             return [k for k in self.pool.numbers if k.fact.field == "observed" and k.part == known.part
                     and k.bases & thing.names]  # fmt: skip
         return [k for k in self.things.facts(thing, (tail, False, True)) if k.tail == tail and k.unit == known.unit
+                and not ("normal" in known.words and "normal" in k.words)
                 and "after" not in k.words and "before" not in k.words] if tail else []  # fmt: skip
 
     # --- the two sides ------------------------------------------------------------------------------------------
@@ -303,7 +281,7 @@ class Comparing:
                 measures_of(SIDES.get(itself["adjective"].lower(), BASE[itself["adjective"].lower()]), None),
             )
         if baseline:
-            pairs = self._beside(start, baseline, measures)
+            pairs = self.beside(start, baseline, measures)
             if pairs:
                 return pairs
         if right is None:
@@ -329,7 +307,7 @@ class Comparing:
 
     def _against_other(self, match: re.Match[str], measures: list[Measure]) -> list[Pair]:
         since = clause_at(self.scene.text, match.start())[0]
-        left = self.things.before(match.start(), since) or self.things.before(match.start()) or self.things.context()
+        left = self.things.before(match.start(), since) or self.things.first(match.start()) or self.things.context()
         if left is None or len(self.things.together(left) if left.end else [left]) > 1:
             return []
         named = [
@@ -353,56 +331,6 @@ class Comparing:
                 break
         return found
 
-    def baseline(self, position: int, limit: int) -> str:
-        """What a comparison is held against, where that is no thing of its own: the expected, the usual range."""
-        return next((name for name, pattern in _BASELINES if pattern.match(self.scene.text[:limit], position)), "")
-
-    def _beside(self, start: int, baseline: str, measures: list[Measure], up: bool | None = None) -> list[Pair]:
-        """Pairs of what is spoken of and its own expected value, its value before, its usual range."""
-        since = clause_at(self.scene.text, start)[0]
-        ahead = [n for n in self.scene.numbers if since <= n.start and n.end <= start]
-        said = [n for n in ahead if not re.fullmatch(_FILLERS, self.scene.text[n.end : start])]
-        bound = [k for n in said for k in self.facts_of(n)]
-        pairs = [pair for k in bound for pair in self.baseline_pairs(k, baseline, up)]
-        if pairs:
-            return pairs
-        left = self.things.before(start, since) or self.things.before(start) or self.things.context()
-        if baseline == "before":
-            after = [k for words, _, _ in measures for k in self.pool.numbers if k.words == words | {"after"}]
-            return [pair for k in after for pair in self.baseline_pairs(k, baseline, up)]
-        if left is None:
-            return []
-        for one in dict.fromkeys([left, *[m for m in self.things.all if m.end <= start][::-1]]):
-            for known in self._facts_beside(one, baseline, measures):
-                pairs += self.baseline_pairs(known, baseline, up)
-            if pairs:
-                return pairs
-        return []
-
-    def _facts_beside(self, left: Mention, baseline: str, measures: list[Measure]) -> list[Known]:
-        if baseline in ("high", "low"):
-            return self.things.facts(left, (frozenset(["score"]), True, True))
-        names = ("observed",) if baseline != "median" else ("observed", "score")
-        names = (*names, "motion_ratio") if baseline == "expected" else names
-        return [k for name in names for k in self.things.facts(left, (frozenset(name.split("_")), True, True))]
-
-    def baseline_pairs(self, known: Known, baseline: str, up: bool | None) -> list[Pair]:
-        if known.fact.field.endswith("_ratio") and baseline == "expected":
-            return [(known, ratio_base(known))]
-        if baseline == "range":
-            edge = "high" if up else "low"
-            return [(known, k) for k in self.of_same(known) if {"normal", edge} <= k.words]
-        if baseline == "before":
-            return [(known, k) for k in self.of_same(known)
-                    if k.words - {"before"} == known.words - {"after"} and "before" in k.words]  # fmt: skip
-        wanted = set(_BASES[baseline])
-        return [(known, k) for k in self.of_same(known)
-                if wanted <= k.words and (k.tail == known.tail or known.fact.field == "observed")]  # fmt: skip
-
-    def of_same(self, known: Known) -> list[Known]:
-        return [k for k in self.pool.numbers if k.bases == known.bases and k.part == known.part and k.unit == known.unit
-                and k is not known]  # fmt: skip
-
     # --- amounts ------------------------------------------------------------------------------------------------
 
     def _attached(self, one: Comparison, number: Number) -> bool:
@@ -410,7 +338,7 @@ class Comparing:
         text = self.scene.text
         if one.form == "of":
             return number.start == one.start
-        if one.form != "change" and number.end <= one.start and re.fullmatch(_FILLERS, text[number.end : one.start]):
+        if one.form != "change" and number.end <= one.start and re.fullmatch(FILLERS, text[number.end : one.start]):
             return number.kind != "ordinal"
         if one.form == "as":
             return False

@@ -119,6 +119,20 @@ def _changes(table: Table) -> Iterator[Fact]:
                     yield Fact(about, name, fields[field].value)
 
 
+def _days(table: Table) -> Iterator[Fact]:
+    """The day in the name of a period: "week of 2026-10-12"."""
+    for subject in table:
+        if match := re.fullmatch(r"(?:week of|day) (\d{4}-\d\d-\d\d)", subject):
+            yield Fact(subject, "start_date", match[1])
+
+
+def _unshown(table: Table) -> Iterator[Fact]:
+    """How many findings a list leaves out."""
+    for subject, fields in table.items():
+        if "shown" in fields and "findings" in fields:
+            yield Fact(subject, "unshown", _value(fields["findings"]) - _value(fields["shown"]))
+
+
 def _waiting(table: Table) -> Iterator[Fact]:
     """Alarms that nobody has labelled."""
     for subject, fields in table.items():
@@ -137,7 +151,7 @@ def _flagged(table: Table) -> Iterator[Fact]:
 
 
 _RULES: tuple[Callable[[Table], Iterator[Fact]], ...] = (
-    _edges, _times, _gaps, _outside, _lead, _best, _groups, _flagged, _changes, _waiting,
+    _edges, _times, _gaps, _outside, _lead, _best, _groups, _flagged, _changes, _waiting, _days, _unshown,
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, lru_cache
 from typing import Any
@@ -35,7 +35,7 @@ UNITS = {
     "t": "tonnes",
 }  # fmt: skip
 CANONICAL = {word: unit for unit, words in UNITS.items() for word in words.split()}
-SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "week": 604800.0}
 
 ROLES = {  # axis -> role -> words of fields that have it
     "seen": {"observed": {"observed", "actual", "measured"}, "expected": {"expected", "predicted", "normal"}},
@@ -172,7 +172,15 @@ class Pool:
         """The names of fields that are numbers and more than a role, the longest first."""
         names = {known.fact.field for known in self.numbers if known.tail and len(known.fact.field) > 4}
         names -= {"shown", "matching"}
+        tails = {"_".join(w for w in name.split("_") if w not in ("before", "after")) for name in names}
+        names |= {tail for tail in tails if len(tail) > 4}
         return sorted(names, key=lambda name: (-len(name), name))
+
+    @cached_property
+    def heads(self) -> list[str]:
+        """Things that are no finding, run or sample: "rule 3", "all alarms", "A12"."""
+        heads = {base for known in self.known for base in known.bases}
+        return sorted((h for h in heads if not re.fullmatch(r"[RFI]\d+|sample .*|store|.*\d{4}-\d\d-\d\d", h)), key=len)
 
     @cached_property
     def units(self) -> frozenset[str]:
@@ -239,11 +247,18 @@ def _part_names(one: Evidence) -> dict[str, str]:
         if fact.field in ("channels", "features", "main_part") and isinstance(fact.value, str):
             for name in filter(None, fact.value.split(", ")):
                 parts.setdefault(name, fact.field.removesuffix("s") if fact.field != "main_part" else "")
+    if one.tool == "what_if_method":
+        parts.update({str(fact.value): "method" for fact in one.facts if fact.field == "method"})
     return parts
 
 
 def _facts_of(one: Evidence) -> list[Known]:
     known = [know(fact, one.id) for fact in one.facts]
+    method = next(
+        (str(fact.value) for fact in one.facts if fact.field == "method" and one.tool == "what_if_method"), ""
+    )
+    if method:  # what a member says alone is the member's
+        known = [replace(k, part=method, kind="method") if k.words & {"after"} else k for k in known]
     known += [know(Fact("", name, value), one.id) for name, value in one.arguments.items() if _is_plain(value)]
     return known + [know(fact, one.id) for fact in derived(one.facts)]
 

@@ -51,18 +51,6 @@ class Following:
             return self._ratio(number, scope)
         return self._derived(number, scope) or self._summed_up(number)
 
-    def holds_loosely(self, number: Number, scope: Scope) -> bool:
-        """Whether a number that is no fact is a bound that facts keep, stands in a note, or gives odds."""
-        return self._bounded(number, scope) or self._noted(number) or self._odds(number) or self._part_of_a_name(number)
-
-    def _part_of_a_name(self, number: Number) -> bool:
-        """ "week 40" of pump_week_40.parquet."""
-        before = re.search(r"([A-Za-z]{3,})[\s#-]*$", self.scene.text[: number.start])
-        if before is None or number.unit:
-            return False
-        spelled = rf"\b{re.escape(before[1].lower())}[\s#._-]*0*{re.escape(number.text)}\b"
-        return any(re.search(spelled, one.haystack) for one in self.pool.read)
-
     def is_difference(self, number: Number) -> bool:
         """ "72 grey levels higher than": a number that can be nothing else."""
         return (
@@ -136,11 +124,12 @@ class Following:
         spots = [place.words for place in scene.places]
         if "findings" in nouns:
             chosen = {f for f in findings if not spots or self._lies(f, spots)}
+            sizes.add(len([k for k in pool.numbers if k.fact.field == "similarity"]))
             sizes |= {len(chosen), len([m for m in scene.bases if any(is_finding(n) for n in m.names)])}
         if "samples" in nouns:
             sizes |= {len({b for b in pool.bases() if b.startswith("sample ")}), len(scene.bases)}
         for noun, kinds in (
-            ("regions", ("region", "interval")),
+            ("regions", ("region", "interval", "position")),
             ("channels", ("channel", "sensor")),
             ("features", ("feature", "column")),
         ):
@@ -294,12 +283,24 @@ class Following:
             k for k in self.pool.numbers if k.words & {"findings", "samples", "flagged", "matching"} and not k.unit
         ]
         for one, two in itertools.permutations(counts, 2):
+            if self.binder.wrong_role(number, one):
+                continue
             if one.bases == two.bases and two.number and number.agrees(100 * (one.number or 0.0) / two.number):
                 return True
         return False
 
     def _ratio(self, number: Number, scope: Scope) -> bool:
         """ "twice", "3 times", "a third of": a ratio of two facts, or a share itself."""
+        alphas = {k.fact.field: k.number for k in self.pool.numbers if k.fact.field in ("alpha", "before_alpha")}
+        if len(alphas) == 2 and re.match(r"\W*(?:of |times )?(?:the |its )?(?:\w+ )?(?:alpha|level|threshold)\b",
+                                         self.scene.text[number.end :], re.I):  # fmt: skip
+            return _times_agree(number, (alphas["alpha"] or 0.0) / (alphas["before_alpha"] or 1.0))
+        spoken = {name for m in self.scene.parts for name in m.names}
+        shares = [
+            k for k in self.pool.numbers if k.fact.field == "share" and k.part in spoken and self._about(k, scope)
+        ]
+        if number.kind == "fraction" and self.scene.has("each") and len(shares) > 1:
+            return all(_times_agree(number, (k.number or 0.0) / 100) for k in shares)
         if number.kind == "fraction":
             return any(
                 _times_agree(number, (k.number or 0.0) / (100 if k.unit == "%" else 1))
@@ -324,61 +325,6 @@ class Following:
             if k.words & {"findings", "count", "times", "ratio", "elongation", "aspect"} and k.number is not None
         ]  # fmt: skip
         return any(number.agrees(count) for count in counts)
-
-    def _bounded(self, number: Number, scope: Scope) -> bool:
-        """ "below 0.001": true of a fact of the named field."""
-        if not number.bound or number.kind in ("times", "fraction"):
-            return False
-        if scope.field is None and not number.unit:
-            return False
-        fitting = [
-            k for k in self.pool.numbers
-            if (scope.fits_field(k) if scope.field else self._spoken_of(k))
-            and self.binder.fits_base(k, scope) and self.binder.fits_part(k, scope)
-            and not self.binder.wrong_role(number, k) and k.level != "call"
-            and not (number.unit and k.unit and number.unit != k.unit)
-        ]  # fmt: skip
-        named = [k for k in fitting if scope.parts and k.part in scope.parts]
-        truths = [self._meets(number, k.number) for k in named or fitting if k.number is not None]
-        return bool(truths) and (all(truths) if self.scene.has("all|every|each|both") else any(truths))
-
-    def _spoken_of(self, known: Known) -> bool:
-        """Whether a word of a fact's field stands in the sentence: "named", "fit"."""
-        text = self.scene.text.lower()
-        return known.unit != "" and any(
-            len(word) > 2 and re.search(rf"\b{word}", text) for word in known.words - {"kind"}
-        )
-
-    def _noted(self, number: Number) -> bool:
-        """Whether the number stands in a note of the evidence, beside a word that the sentence has too."""
-        for match in re.finditer(rf"(?<![\w.]){re.escape(number.text.strip())}(?!\w|\.\d)", self.pool.notes, re.I):
-            near = self.pool.notes[max(0, match.start() - 60) : match.end() + 60]
-            words = set(re.findall(r"[a-z]{4,}", near.lower()))
-            if words & set(re.findall(r"[a-z]{4,}", self.scene.text.lower())):
-                return True
-        return False
-
-    def _odds(self, number: Number) -> bool:
-        """ "1 in 2,500" for a p-value of 0.0004; "12 of 240" for a share."""
-        numbers = self.scene.numbers
-        i = numbers.index(number)
-        for one, two in ((i, i + 1), (i - 1, i)):
-            if one >= 0 and two < len(numbers):
-                first, second = numbers[one], numbers[two]
-                between = self.scene.text[first.end : second.start]
-                if re.fullmatch(r"\s(?:in|out of|per)\s(?:a\s|every\s)?", between) and second.value > first.value > 0:
-                    value = first.value / second.value
-                    fair = Number(0, 1, "", value, 0.1 * value)
-                    if first.bound:
-                        sign = 1 if first.bound == ">" else -1
-                        chances = [
-                            (k.number or 0.0) / (100 if k.unit == "%" else 1) for k in self.pool.numbers
-                            if ("value" in k.words and k.level == "finding") or ("flagged" in k.words and k.unit == "%")
-                        ]  # fmt: skip
-                        return any((p - value) * sign > 0 for p in chances)
-                    return any(fair.agrees(k.number or 0.0) or (k.unit == "%" and fair.agrees((k.number or 0.0) / 100))
-                               for k in self.pool.numbers if k.words & {"value", "alpha", "share"})  # fmt: skip
-        return False
 
 
 def _times_agree(number: Number, ratio: float) -> bool:

@@ -48,7 +48,11 @@ def kind_problems(binder: Binder) -> list[str]:
         about = _about(binder, match.start("name"))
         measured = [known for known in pool.texts if known.fact.field in FIELDS and (not about or known.bases & about)]
         first = {str(known.fact.value) for known in measured if known.fact.field == "kind"}
-        others = {str(known.fact.value) for known in measured} if _HEDGED.search(scene.text) else set()
+        others = (
+            {load_kinds().called(str(known.fact.value)) or "" for known in measured}
+            if _HEDGED.search(scene.text)
+            else set()
+        )
         negated = _NO.search(scene.text[max(0, match.start() - 12) : match.start("name")]) is not None
         if not first:
             found.append(f"no kind is measured in {pool.cited}, so '{match['name']}' is not known")

@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from assistant.verify.binding import Binder
+from assistant.verify.binding import Binder, concerns
 from assistant.verify.clauses import NOT, clause_at
 from assistant.verify.facts import Known
 from assistant.verify.mentions import Mention
-from assistant.verify.ordered import concerns
 from assistant.verify.owners import is_finding
 
 _SUPPOSED = re.compile(r"\b(?:whether|if|may|might|could|unclear|unknown)\b[^,;:]{0,40}$")
@@ -58,7 +57,22 @@ _TOWARDS = re.compile(
     r"\b(?:drift\w*|shift\w*|mov\w+)\b[^.;]{0,25}?\b(?P<way>higher|lower|up(?:wards?)?|down(?:wards?)?)\b", re.I
 )
 _UNLIKE = re.compile(r"\b(?:unlike|in contrast to|as opposed to|other than|apart from|except)\s(?:\w+\s)?$", re.I)
+_LABELLED = re.compile(
+    r"\b(?:labelled|marked|put down|recorded|classed)(?: as)?(?: an?)? (?P<what>normal|anomal(?:y|ous))\b", re.I
+)
+_LIKE: tuple[tuple[re.Pattern[str], float, float], ...] = (  # words, from which similarity, up to which
+    (re.compile(r"\balmost (?:the same|identical|alike)\b|\b(?:nearly|virtually|practically) (?:the same|identical)\b"
+                r"|\bclosely resembles?\b|\bresembles? (?:it |each other )?closely\b|\b(?:very|highly) similar\b"
+                r"|\bmuch alike\b|\bvery (?:much )?alike\b", re.I), 0.6, 9.0),
+    (re.compile(r"\bhardly (?:resembles?|similar|alike)\b|\blittle in common\b|\b(?:quite|very|entirely"
+        r"|completely) different\b"
+                r"|\bunrelated\b|\bdissimilar\b|\bnothing alike\b|\bbarely (?:resembles?|similar)\b", re.I), -1.0, 0.6),
+)  # fmt: skip
 _ALL_RUNS = re.compile(r"\b(?:all|every|each)\b(?: (?:of the |the )?\w+)? (?:runs?|repeats?|seeds?|times)\b", re.I)
+_NONE = re.compile(
+    r"\b(?:none|no (?:finding|one|sample|event|alarm)s?)\b[^,;.]{0,40}?\b(?P<what>confirmed|dismissed|false alarm)",
+    re.I,
+)
 
 
 def polarity_problems(binder: Binder) -> Iterator[str]:
@@ -115,6 +129,13 @@ def _owners(binder: Binder, match: re.Match[str]) -> frozenset[str]:
     bases = [m for m in bases if not _UNLIKE.search(scene.text[: m.start])]
     ahead = [m for m in bases if start <= m.start < match.start()]
     behind = [m for m in bases if match.end() <= m.start < end]
+    if not ahead and re.match(r"\W*(?:and |but |so )?(?:it|which|this one)\b", scene.text[start:], re.I):
+        earlier = [
+            m
+            for m in bases
+            if m.end <= start + 1 and not re.search(r"\b(?:of|to|from|than|like)\s$", scene.text[: m.start])
+        ]
+        ahead = earlier[-1:]
     chosen: list[Mention] = ahead[-1:] or behind[:1] or [m for m in bases if m.end <= match.start()][-1:] or bases
     return frozenset(name for m in chosen for name in m.names) or scene.context
 
@@ -137,6 +158,56 @@ def _states(binder: Binder) -> Iterator[str]:
             elif facts and said and re.search(r"\bonly (?:\w+ )?F\d+\b[^,;]*$", ahead):
                 others = [k for k in pool.texts if k.fact.field == "state" and k.fact.value in values]
                 yield from (f"{k}" for k in others if not k.bases & owners)
+
+
+def _both(binder: Binder) -> Iterator[str]:
+    """ "Both have been confirmed", "all four are new": of each finding that is named, or that there is."""
+    scene, pool = binder.scene, binder.pool
+    for _, pattern, values in _STATES:
+        match = pattern.search(scene.text)
+        start = clause_at(scene.text, match.start())[0] if match else 0
+        word = (
+            re.search(r"\b(?P<word>both|all|neither|none)\b", scene.text[start : match.start()], re.I)
+            if match
+            else None
+        )
+        if match is None or word is None or _SUPPOSED.search(scene.text[: match.start()]) or re.search(
+            r"\bnot (?:both|all)\b|\bexcept|\bbut\b", scene.text[: match.start()], re.I
+        ):  # fmt: skip
+            continue
+        names = {n for m in scene.bases if m.end <= match.start() for n in m.names if n[0] == "F"}
+        facts = [k for k in pool.texts if k.fact.field == "state" and (not names or k.bases & names)]
+        if len(facts) < 2 or (word["word"].lower() in ("both", "neither") and len(facts) != 2):
+            continue
+        said = word["word"].lower() in ("both", "all")
+        yield from (f"{k}" for k in facts[:8] if (k.fact.value in values) is not said)
+
+
+def _label(binder: Binder) -> Iterator[str]:
+    """ "has been labelled as an anomaly"."""
+    match = _LABELLED.search(binder.scene.text)
+    facts = [k for k in binder.pool.texts if k.fact.field == "label" and (match and k.bases & _owners(binder, match))]
+    if match is None or not facts or _DENIED.search(_clause_before(binder.scene.text, match.start())):
+        return
+    told = "anomaly" if match["what"].lower().startswith("anom") else "normal"
+    if str(facts[0].fact.value) != told:
+        yield f"{facts[0]}"
+
+
+def _likeness(binder: Binder) -> Iterator[str]:
+    """ "F405 looks almost the same as F402", "hardly resembles it"."""
+    scene = binder.scene
+    for pattern, least, most in _LIKE:
+        for match in pattern.finditer(scene.text):
+            if _SUPPOSED.search(scene.text[: match.start()]) or NOT.search(scene.text[: match.start()]):
+                continue
+            start, end = clause_at(scene.text, match.start())
+            here = [m.names for m in scene.bases if start <= m.start < end and any(is_finding(n) for n in m.names)]
+            every = [m.names for m in scene.bases if any(is_finding(n) for n in m.names)]
+            facts = [k for k in binder.pool.numbers if k.fact.field == "similarity"]
+            chosen = [k for k in facts if all(k.bases & names for names in (here or every))]
+            if len(here or every) and len(chosen) == 1 and not least <= (chosen[0].number or 0.0) <= most:
+                yield f"{chosen[0]}"
 
 
 def _named(binder: Binder, match: re.Match[str]) -> frozenset[str]:
@@ -192,4 +263,15 @@ def _always(binder: Binder) -> Iterator[str]:
         yield f"{agree[0]}, and {asked[0]}"
 
 
-_CHECKS: tuple[Callable[[Binder], Iterator[str]], ...] = (_booleans, _flagged, _states, _verdict, _direction, _always)
+def _none(binder: Binder) -> Iterator[str]:
+    """ "none has been confirmed" against the counts of a run."""
+    match = _NONE.search(binder.scene.text)
+    if match is None:
+        return
+    key = "confirmed_findings" if match["what"].lower() == "confirmed" else "false_alarm_findings"
+    yield from (f"{k}" for k in binder.pool.numbers if k.fact.field == key and k.number)
+
+
+_CHECKS: tuple[Callable[[Binder], Iterator[str]], ...] = (
+    _booleans, _flagged, _states, _none, _both, _label, _likeness, _verdict, _direction, _always,
+)  # fmt: skip

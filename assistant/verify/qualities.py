@@ -18,8 +18,10 @@ _QUALITIES = (  # words for more of it; words for less of it; fields
     ("large big extensive", "small", "area length duration findings share"),
     ("wide broad", "narrow", "width"),
     ("tall", "", "height"),
-    ("long", "short brief", "duration length"),
-    ("bright light pale", "dark dim", "observed"),
+    ("long", "short brief", "duration length last_day"),
+    ("bright light pale", "dark dim", "observed observed_brightness"),
+    ("rough textured", "smooth", "observed_texture texture_ratio roughness_ratio"),
+    ("contrasty", "", "observed_contrast"),
     ("hot warm", "cold cool", "observed"),
     ("fast quick", "slow", "observed motion_ratio motion"),
     ("loud noisy", "quiet calm", "observed"),
@@ -64,7 +66,12 @@ for _more, _less, _names in _QUALITIES:
     for _words, _up in ((_more, True), (_less, False)):
         for _word in _words.split():
             BASE.setdefault(_word, Quality(_word, _fields(_names), _up))
-SIDES = {"high": Quality("high", _fields("height"), True)}  # "wider than it is high"
+SIDES = {
+    "high": Quality("high", _fields("height"), True),
+    "thick": Quality("thick", _fields("thickness"), True),
+    "long": Quality("long", _fields("length"), True),
+    "wide": Quality("wide", _fields("width"), True),
+}  # "wider than it is high"
 _AMOUNT = Quality("more", _fields("findings share"), True)
 COMPARATIVE = {_forms(word)[0]: one for word, one in BASE.items()} | {
     "more": _AMOUNT, "less": Quality("less", _AMOUNT.fields, False), "fewer": Quality("fewer", _AMOUNT.fields, False),

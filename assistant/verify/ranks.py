@@ -19,7 +19,8 @@ from assistant.verify.things import Measure, Things, measures_of, size
 _NTH = "|".join(ORDINALS)
 _SUPERLATIVE = re.compile(rf"\b(?:(?P<nth>{_NTH})[ -])?{SUPERLATIVE_WORDS}", re.I)
 _TURN = re.compile(
-    rf"\b(?P<verb>comes?|came|ranks?|ranked|is|was|moved|deviated|started|reacted|began|changed|went|follows|left its"
+    rf"\b(?P<verb>comes?|came|ranks?|ranked|is|was|moved|deviated|started|reacted|began|changed|went|follows"
+    rf"|gave way|gave in|reacts|moves|left its"
     rf" course|strayed|listed|placed) (?P<nth>{_NTH}|last)\b(?! \w+(?: and|,)? (?:findings?|one|regions?))"
     r"|\b(?P<lead>leads|led|tops|heads|heading|leading|topping) (?:the (?:list|field|ranking|way|run|others)"
     r"|them\b|it\b)"
@@ -47,11 +48,11 @@ _NO_RANK = re.compile(
 )
 _NOT_OF_THINGS = re.compile(
     r"\s(?:likely|probabl[ey]|of (?:the|these|them|its) (?:time|normal|samples|rows|stamps|frames|picture|image"
-    r"|run|findings|events)\b|normal|recent|part\b|one\b|important(?:ly)?,)",
+    r"|run|findings|events)\b|normal(?= (?:score|median|value|p-value|level))|recent|part\b|one\b|important(?:ly)?,)",
     re.I,
 )
 _LINK = re.compile(
-    r"(?:\W|\bF\d+\b|\b(?:is|was|are|were|belongs? to|goes to|comes from|has|occurs in|that of|the|in|on|at|for"
+    r"(?:\W|\bF\d+\b|\b(?:is|was|are|were|belongs? to|goes to|comes from|from|has|occurs in|that of|the|in|on|at|for"
     r"|of|by|with|one"
     r"|finding|channel|feature|region|kind|score|share|p-value|anomaly|run|list|all|spot|part|place|its|carried|held|"
     r"two|three|four|five|findings|regions|intervals|channels|shown|listed)\b)*",
@@ -159,6 +160,11 @@ def _subject(binder: Binder, rank: _Rank) -> Mention | None:
     start, _ = clause_at(scene.text, rank.start)
     subset = _SUBSET.match(scene.text, rank.end)
     behind = subset.end() if subset else rank.end
+    if to := re.match(r"(?:\s\w+)?\s(?:to|of)\s", scene.text[rank.end :]):  # "the row nearest to F9"
+        held = next((m for m in things if m.start == rank.end + to.end()), None)
+        if held is not None and rank.quality.word in ("similar", "alike", "close", "near"):
+            things = [m for m in things if m is not held]
+            behind = held.end
     after = next((m for m in things if m.start >= behind), None)
     before = [m for m in things if m.end <= rank.start and m.start >= start]
     if rank.quality.word in ("frequent", "important", "more", "less"):

@@ -28,9 +28,11 @@ ORDINALS = {
 }
 _TIMES = {"once": 1, "twice": 2, "thrice": 3, "double": 2, "doubled": 2, "doubles": 2, "triple": 3, "tripled": 3,
           "triples": 3, "halved": 0.5, "halves": 0.5, "tenfold": 10, "twofold": 2, "threefold": 3}  # fmt: skip
-_FRACTIONS = {"half": 1 / 2, "third": 1 / 3, "quarter": 1 / 4, "fifth": 1 / 5, "tenth": 1 / 10}
+_FRACTIONS = {"half": 1 / 2, "third": 1 / 3, "quarter": 1 / 4, "fifth": 1 / 5, "sixth": 1 / 6, "seventh": 1 / 7,
+              "eighth": 1 / 8, "ninth": 1 / 9, "tenth": 1 / 10, "hundredth": 0.01, "thousandth": 0.001}  # fmt: skip
 _FRACTION = re.compile(
-    r"\b(?:(?P<many>one|two|three|four|a)[\s-])?(?P<part>half|third|quarter|fifth|tenth)s?\b(?=\s+(?:of|as|the"
+    r"\b(?:(?P<many>one|two|three|four|a)[\s-])?(?P<part>half|third|quarter|fifth|sixth|seventh|eighth|ninth"
+    r"|tenth|hundredth|thousandth)s?\b(?=\s+(?:of|as|the"
     r"|below|above|less|lower|more)\b|(?:(?<=thirds)|(?<=arters)|(?<=fifths)|(?<=tenths))\b)",
     re.I,
 )
@@ -152,8 +154,15 @@ def moments(text: str) -> list[Moment]:
             found.append(Moment(match.start(), match.end(), match[0], parts))
     for match in _SPOKEN_TIME.finditer(text):
         hour = WORDS[(match["hour"] or match["hour2"]).lower()] - (match["before"] == "to")
-        minute = {"half": 30, "quarter": 45 if match["before"] == "to" else 15}.get((match["part"] or "").lower(), 0)
+        spoken = {"half": 30, "quarter": 15, "five": 5, "ten": 10, "twenty": 20, "twenty-five": 25}
+        minute = spoken.get((match["part"] or "").lower(), 0)
+        minute = 60 - minute if match["before"] == "to" and minute != 30 else minute
         found.append(Moment(match.start(), match.end(), match[0], {"hour12": int(hour) % 12, "minute": minute}))
+    for match in _NOON.finditer(text):
+        way, noon = match["way"].lower(), match["what"].lower() != "midnight"
+        hours = {"before": 11, "after": 12, "past": 12}.get(way.split()[-1])
+        if hours is not None:
+            found.append(Moment(match.start(), match.end(), match[0], {"hour": (hours if noon else hours + 12) % 24}))
     return found
 
 
@@ -168,8 +177,14 @@ _TIME = re.compile(
 )
 
 _HOURS = "|".join(_SMALL[1:13])
+_NOON = re.compile(
+    r"\b(?P<way>(?:shortly|just|soon|right|well|a little)? ?(?:before|after|past)|at|around"
+    r"|about) (?P<what>noon|midday|midnight)\b",
+    re.I,
+)
 _SPOKEN_TIME = re.compile(
-    rf"\b(?:(?P<part>half|quarter)\s(?:a\s)?(?P<before>past|to)\s(?P<hour>{_HOURS})\b"
+    rf"\b(?:(?P<part>half|quarter|five|ten|twenty|twenty-five)\s(?:a\s|minutes\s)?(?P<before>past"
+    rf"|to)\s(?P<hour>{_HOURS})\b"
     rf"|(?P<hour2>{_HOURS})\so['’]clock\b)",
     re.I,
 )
@@ -251,7 +266,9 @@ def _spelled(text: str) -> list[Number]:
         value = WORDS.get(match["many"].lower(), 0) + _FRACTIONS[match["part"].lower()]
         found.append(Number(match.start(), match.end(), match[0], value, 0.2, kind="word"))
     for match in _WORD_NUMBER.finditer(text):
-        if text[: match.start()].lower().endswith(("no ", "any ")):
+        if text[: match.start()].lower().endswith(("no ", "any ")) or re.match(
+            r"\s\w+ (?:to the (?:next|other)|after (?:the other|another))\b", text[match.end() :]
+        ):
             continue  # "no two of them"
         words = [word for word in re.split(r"[\s-]+", match[0].lower()) if word != "and"]
         if words == ["one"] and not _counts(text, match.start(), match.end()):
@@ -276,7 +293,8 @@ def _fractions(text: str) -> list[Number]:
         if not many and part != "half":
             continue
         value = WORDS.get(many, 1) * _FRACTIONS[part]
-        found.append(Number(match.start(), match.end(), match[0], value, 0.06, kind="fraction"))
+        step = min(0.06, 0.4 * value)
+        found.append(Number(match.start(), match.end(), match[0], value, step, kind="fraction"))
     return found
 
 

@@ -81,6 +81,8 @@ class Rows:
         """ "... and two on 12 March", "the other two the country": of the rows counted before."""
         earlier = any(n.end < number.start and _OF.match(self.scene.text, n.end) for n in self.scene.numbers)
         linked = re.search(r"(?:\band|,|;)\s(?:the other |another |only )?$", self.scene.text[: number.start], re.I)
+        told = re.match(r"\s(?:are|is|were|remain)\s", self.scene.text[number.end :])
+        earlier = earlier or bool(told and any(re.search(r"F\d", " ".join(m.names)) for m in self.scene.bases))
         return re.compile(r"\s").match(self.scene.text, number.end) if earlier and linked else None
 
     def problems(self) -> Iterator[str]:

@@ -33,6 +33,15 @@ from assistant.verify.lexicon import (
 from assistant.verify.mentions import Mention
 from assistant.verify.reading import COUNT_NOUNS, ORDINALS, Moment, Number, Place, moments, numbers, place_words, places
 
+_SHORT = {"temp": "temperature",
+          "freq": "frequency", "press": "pressure", "vib": "vibration", "volt": "voltage",
+          "hum": "humidity", "curr": "current", "lvl": "level", "pos": "position", "spd": "speed",
+          "acc": "acceleration", "qty": "quantity", "amt": "amount", "conc": "concentration"}  # fmt: skip
+_AS_A_THING = (  # what follows a noun and no adjective: "the current rose", never "the current alpha"
+    r"(?=[,.;:)]|\s(?:is|was|were|had|has|rose|fell|dropped|reads?|stood|ran|and|in|at|to|by|on|after|before|from"
+    r"|came"
+    r"|carries|took|takes|lay|lies|would|with|itself|also|contributes?|left|went|gave|\w+ed)\b)"
+)
 _UNIT_WORDS = frozenset(
     "a v w c k f s h l m g n j bar min mm cm kg km hz rpm pct percent pa kpa eur usd ms nm db".split()
 )
@@ -139,9 +148,13 @@ def _bases_and_names(
             start = match.start("numbers") + digits.start()
             for name in _numbered(digits[0], names):
                 base(start, start + len(digits[0]), name)
+    for head in pool.heads:
+        for match in re.finditer(rf"\b{re.escape(head)}\b", sheet.rest, re.I):
+            base(match.start(), match.end(), head)
     for match in ID.finditer(sheet.rest):
         base(match.start(), match.end(), match["id"])
     longer = [span for name, kind in pool.parts.items() if " " in name for span in _occurrences(name, kind, sheet)]
+    longer += [span for value in _normals(pool) for span in _spans(value, sheet.rest)]
     for pattern in (FILE, SNAKE):
         for match in pattern.finditer(sheet.rest):
             name = match[0]
@@ -192,10 +205,26 @@ def _parts(sheet: _Sheet, pool: Pool) -> list[Mention]:
             continue
         for start, end in _occurrences(name, kind, sheet):
             part(start, end, name, kind)
+    for value, name in _normals(pool).items():
+        for start, end in _spans(value, sheet.rest):
+            part(start, end, name, "normal")
     for word, name in _telling_words(pool.parts).items():
-        for match in re.finditer(rf"(?<![\w/]){spelled(word)}(?!\w)", sheet.rest, re.I):
+        vague = rf"(?<=\bthe ){spelled(word)}{_AS_A_THING}"
+        pattern = vague if word in VAGUE else rf"(?<![\w/]){spelled(word)}(?!\w)"
+        for match in re.finditer(pattern, sheet.rest, re.I):
             part(match.start(), match.end(), name, pool.parts[name])
     return found
+
+
+def _normals(pool: Pool) -> dict[str, str]:
+    """The samples that stand beside a finding as its nearest normals, by name: "B-20230" -> "normal 1"."""
+    told = {str(k.fact.value): k.part for k in pool.texts if k.fact.field == "sample" and k.part.startswith("normal ")}
+    short = {name.split(" ")[0]: part for name, part in reversed(told.items()) if " " in name}
+    return {**told, **short}
+
+
+def _spans(value: str, text: str) -> list[tuple[int, int]]:
+    return [match.span() for match in re.finditer(rf"(?<!\w){re.escape(value)}(?!\w)", text)]
 
 
 def _telling_words(parts: Mapping[str, str]) -> dict[str, str]:
@@ -204,16 +233,17 @@ def _telling_words(parts: Mapping[str, str]) -> dict[str, str]:
     found: dict[str, list[str]] = {}
     for name in names:
         words = [w for w in re.split(r"[\s_]", name.lower()) if re.fullmatch(r"[a-z]{4,}|[a-z]{3,}\d+", w)]
-        words += ["temperature"] * ("temp" in words)
+        words += [_SHORT[word] for word in re.split(r"[\s_]", name.lower()) if word in _SHORT]
         for word in words if len(re.findall(r"[^\W_]+", name)) > 1 else ():
             found.setdefault(word, []).append(name)
-    alone = {word: owners[0] for word, owners in found.items() if len(owners) == 1 and word not in VAGUE | ORDINARY}
+    alone = {word: owners[0] for word, owners in found.items() if len(owners) == 1 and word not in ORDINARY}
     return {word: name for word, name in alone.items() if word not in {other.lower() for other in names}}
 
 
 def _strangers(sheet: _Sheet, elsewhere: Mapping[str, str]) -> list[tuple[str, int, int]]:
     """Names of parts that the cited facts do not have: known from other results, or said to be a channel or feature."""
-    parts = {name: kind for name, kind in elsewhere.items() if kind != "position"}
+    parts = {name: kind for name, kind in elsewhere.items() if kind not in ("position", "method")}
+    parts = {name: kind for name, kind in parts.items() if name not in ("box", "rows")}
     found = [(name, *span) for name, kind in parts.items() for span in _occurrences(name, kind, sheet)]
     for match in CALLED.finditer(sheet.rest):
         if match["name"].lower() not in NO_NAME and not match["name"].lower().endswith(("ing", "ed")):

@@ -24,7 +24,7 @@ _ALL = re.compile(
 _SAME = re.compile(
     r"\b(?P<what>same|different|another|one|common) (?:\w+ )?(?P<field>run|kind|state|method|modality|sample"
     r"|group|position"
-    r"|place|channel|feature|part)s?\b",
+    r"|place|day|date|clip|file|video|channel|feature|part)s?\b",
     re.I,
 )
 _TOGETHER = re.compile(
@@ -87,7 +87,18 @@ def _findings(binder: Binder) -> list[frozenset[str]]:
     return [frozenset([base]) for base in held] if len(held) == 2 else []
 
 
+def _days(binder: Binder, names: frozenset[str]) -> set[str]:
+    """On which days findings began."""
+    times = [k.moment for k in binder.pool.texts if k.fact.field == "start_time" and k.bases & names and k.moment]
+    return {str(time.date()) for time in times[:1]}
+
+
 def _values(binder: Binder, names: frozenset[str], fields: tuple[str, ...]) -> set[str]:
+    if fields[0] in ("day", "date"):
+        return _days(binder, names)
+    if fields[0] in ("clip", "file", "video"):
+        samples = [str(k.fact.value) for k in binder.pool.texts if k.fact.field == "sample" and k.bases & names]
+        return {sample.split(" ")[0] for sample in samples if " " in sample}
     facts = [k for k in binder.pool.texts if k.fact.field in fields and k.bases & names and len(k.bases) == 1]
     first = [k for k in facts if not k.part] or facts[:1]
     return {str(k.fact.value) for k in first}
@@ -192,7 +203,10 @@ def _listed_kinds(binder: Binder) -> Iterator[str]:
     """ "The broken relations are F68, F67 and F73"."""
     scene = binder.scene
     for name, word in _kind_words():
-        listed = re.search(rf"\b{re.escape(word)}(?:e?s)?\s?(?:are|is|:|\(|,)\s?(?:namely )?"
+        only = re.search(rf"\bthe (?:only |single |one )?{re.escape(word)}(?:\s[^,.;:]{{0,25}})? (?:is"
+            rf"|was) (?P<who>F\d+)\b",
+                         scene.text, re.I)  # fmt: skip
+        listed = only or re.search(rf"\b{re.escape(word)}(?:e?s)?\s?(?:are|is|:|\(|,)\s?(?:namely )?"
                            r"(?P<who>F\d+(?:(?:, and|,| and)\s?F\d+)*)", scene.text, re.I)  # fmt: skip
         if listed is None:
             continue

@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from assistant.verify.binding import Binder
+from assistant.verify.binding import Binder, concerns
 from assistant.verify.clauses import NOT
 from assistant.verify.facts import plain
-from assistant.verify.ordered import concerns
 from assistant.verify.repairs import REPAIRS
 
 RETURNS = (
     r"\b(?:makes?|made) (?!only)[^,;.]{1,30}? normal\b(?! (?:lift|bring|rais|would|version))"
     r"|\b(?:suffic(?:es?|ient)|(?:is|are|be) enough)\b|\bclear(?:s|ed)? (?=F\d|it\b|the finding)"
+    r"|\bwould (?:then )?(?:pass|be (?:inconspicuous|unremarkable|cleared|fine|accepted|in order))\b"
     r"|(?<=F\d )passes\b|(?<=F\d\d )passes\b|\bjust (?:about )?passes\b"
 )
 _CLAUSE = re.compile(r";|:|,? \b(?:whereas|while|but|yet|although|though)\b", re.I)
@@ -29,10 +29,6 @@ _GOOD = re.compile(
 _BAD = re.compile(
     r"\b(?:stays?|remains?|remain|is still|still|would still be) (?:\w+ )?(?:flagged|anomalous|unusual)", re.I
 )
-_DRIFTING = re.compile(r"\b(?:is|are|was|were|has|have|be) (?:\w+ )?drift(?:ing|ed)\b|\bdrift\b", re.I)
-_NO_DRIFT = re.compile(r"\b(?:no|without|not|free of|neither|nor|isn't|any)\b[^,;]{0,30}$", re.I)
-_WOULD_FLAG = re.compile(r"\b(?:would|does|did|do)(?P<no>n't| not)? (?:\w+ )?(?:have )?flag(?:ged)?\b", re.I)
-_VERDICT = re.compile(r"\b(?P<no>(?:not|partly|partially) )?(?P<what>borne out|refuted|contradicted|disproved)\b", re.I)
 
 
 def _outcomes(binder: Binder) -> str:

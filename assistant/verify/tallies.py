@@ -12,18 +12,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from assistant.verify.clauses import clause_at
+from assistant.verify.comparison import meets
 from assistant.verify.facts import Pool
 from assistant.verify.lexicon import NUMBER_WORDS
+from assistant.verify.portions import of_fraction
 from assistant.verify.reading import COUNT_NOUNS, Number
 from assistant.verify.scene import Scene, spelled
+from assistant.verify.trials import Trials
 
 _STATES = ("confirmed", "new", "false alarm", "skipped")
 _OUTNUMBER = re.compile(r"\b(?P<word>outnumber(?:s|ed)?|(?:are |is )?as (?:frequent|common|numerous) as)\b", re.I)
 _LOST = r"(?:would |will |could )?(?:drop|fall)s? (?:out|away)|disappears?|vanish(?:es)?|no longer (?:be )?flagged"
 _LEFT = r"(?:would |will |could )?(?:remains?|survives?|be left|stays? flagged)|are left|is left"
 _BETWEEN = re.compile(
-    r"\s+(?:(?:of|out of|the|these|those|all|them|for|in|is|are|was|were|has|have|had|be|been|being|still|now|so far"
+    r"\s+(?:(?:of|out of|more|further|other|additional|the|these|those|all|them|for|in|is|are|was|were|has|have"
+    r"|had|be|been|being|still|now|so far"
     r"|already|remain|remains|stay|stays|kind|kinds|put down|marked|labelled|classified|dismissed|counted|as|an?|with"
     rf"|shown|flagged|listed|here|would|\d[\d,]*|{NUMBER_WORDS}|{'|'.join(sorted(COUNT_NOUNS, key=len, reverse=True))}"
     r")\s+)*(?:(?!(?:not|no|than|and|or|but|if)\b)[a-z]+\s+)?(?:the |is |are |an? |kind |remains? |of |as )*"
@@ -41,21 +44,9 @@ _AS_MANY = re.compile(r"\s(?:as many|the number of)\b", re.I)
 _MORE_THAN = re.compile(
     r"\b(?P<word>more|fewer) (?P<what>[\w ]{3,25}?) than (?P<other>[\w ]{3,25}?)\b(?=\W*$|[,;.(\[])", re.I
 )
-_COUNT = rf"(?:\d[\d,]*|{NUMBER_WORDS})"
-_PAIR_BEFORE = re.compile(
-    rf"\b(?P<part>{_COUNT}) (?:\w+ )?(?:out )?of (?:the |all |these "
-    rf"|those )*(?P<whole>{_COUNT})\b[^;.%]{{0,60}}?[,(–—:]\s?"
-    r"(?:that is|that makes|i\.e\.|or|which is|meaning)?,?\s?(?:in )?(?:(?:about|roughly|almost|nearly|just"
-    r"|over|under|more|less"
-    r"|than|some|a good|only)\s)*$",
-    re.I,
-)
-_PAIR_AFTER = re.compile(
-    rf"[^;.%]{{0,60}}?[,(–—:]\s?(?:namely |that is,? |i\.e\. )?(?P<part>{_COUNT}) (?:\w+ )?(?:out )?of (?:the "
-    rf"|all |these )*"
-    rf"(?P<whole>{_COUNT})\b",
-    re.I,
-)
+_EVERY = re.compile(r"\b(?P<word>both|all|each)\b(?: (?:of )?(?:the )?\w+)?(?: \w+)? ?(?:findings?|events?"
+    r"|alarms?|of them)\b",
+                    re.I)  # fmt: skip
 _TAKES = re.compile(r"\b(?:drops?|removes?|costs?|loses?|lose|eliminates?|excludes?|sheds?|discards?"
     r"|sacrifices?|clears?"
                     r"|takes? (?:away|out)|gets? rid of|rules? out|lost|removed|dropped|dropping"
@@ -63,18 +54,9 @@ _TAKES = re.compile(r"\b(?:drops?|removes?|costs?|loses?|lose|eliminates?|exclud
                     r" |just |all |another )?$", re.I)  # fmt: skip
 _KEEPS = re.compile(r"\b(?:leaves?|keeps?|retains?|spares?|leaving|keeping|there (?:would|will) (?:still )?be|only"
                     r" (?:be )?left with)\s(?:about |only |just |us with )?$", re.I)  # fmt: skip
-_MANY = rf"(?:{_COUNT}|both|all|none|neither|half|a (?:third|quarter|fifth))"
-_MEMBER = r"(?:members?|methods?|models?|detectors?|repeats?|seeds?|runs?)"
-_TRIALS: tuple[tuple[re.Pattern[str], str, str], ...] = (
-    (re.compile(rf"\b{_MANY}(?: (?:out )?of (?:the |its |these )?(?:{_COUNT})?)? ?(?:of )?(?:the )?{_MEMBER} (?:\w+ )?"
-                r"(?:flag\w*|agree\w*|call|reject|find)|(?<=by )\w+ (?:out )?of (?:the |its )?(?:\w+ )?" + _MEMBER
-                + r"|\b\w+ of (?:them|these) (?:flag\w* )?(?=F\d)", re.I), "runs_flagging", "runs_asked"),
-    (re.compile(rf"\b{_MANY} (?:out )?of (?:the |its |these )?(?:\w+ )?(?:(?:random|other) \w+"
-        rf"|places (?:of equal size )?"
-                r"elsewhere)(?! (?:left|stayed|did|were not|fail))", re.I), "random_returns", "random_places"),
-    (re.compile(rf"\b(?:random|elsewhere)\b[^.;]{{0,30}}?,\s(?P<at>{_MANY} of (?:the )?{_COUNT})\b", re.I),
-     "random_returns", "random_places"),
-)  # fmt: skip
+_ADDS = re.compile(
+    r"\b(?:adds?|brings? in|gains?|yields? another|flags? another)\s(?:about |only |just |another )?$", re.I
+)
 
 
 @dataclass(frozen=True)
@@ -102,12 +84,13 @@ class Tallies:
     def __init__(self, scene: Scene, pool: Pool) -> None:
         self.scene = scene
         self.pool = pool
+        self.trials = Trials(scene, pool)
 
     def problem(self, number: Number) -> str | None:
         """What is wrong with a count by category, "" if it is right, None where the number is no such count."""
         if number.kind == "times":
             return self._as_many(number)
-        for told in (self._repeated(number), self._of_fraction(number)):
+        for told in (self.trials.problem(number), of_fraction(self, number)):
             if told is not None:
                 return told
         if number.unit or number.kind == "ordinal":
@@ -118,7 +101,7 @@ class Tallies:
         if category is None:
             return None
         truth, told = category.count, category.told
-        if spot and number.kind == "word" and (joined := self._joined(spot)) and _meets(number, joined):
+        if spot and number.kind == "word" and (joined := self._joined(spot)) and meets(number, joined):
             return ""
         if number.kind == "fraction":
             if not self.total:
@@ -126,7 +109,7 @@ class Tallies:
             truth, told = truth / self.total, f"{told} of {self.total:g}"
         elif number.value != int(number.value):
             return None
-        if _meets(number, truth):
+        if meets(number, truth):
             return ""
         return f"'{number.text}' is not how many are {category.name}: {told}"
 
@@ -138,96 +121,18 @@ class Tallies:
             return 0.0
         return spot.category.count + following[0].category.count
 
-    def _repeated(self, number: Number) -> str | None:
-        """ "two of the three members flag it", "none of the eight random places": of trials that were made."""
-        text = self.scene.text
-        for pattern, hits, asked in _TRIALS:
-            match = next((m for m in pattern.finditer(text) if _at(m) == number.start), None)
-            owners = self._owners(number)
-            facts = {name: [k for k in self.pool.numbers if k.fact.field == name and (not owners or k.bases & owners)]
-                     for name in (hits, asked)}  # fmt: skip
-            if match is None or len({k.number for k in facts[hits]}) != 1 or not facts[asked]:
-                continue
-            hit, whole = facts[hits][0], facts[asked][0]
-            truth = hit.number or 0.0
-            if number.kind == "fraction" and whole.number:
-                truth /= whole.number
-            return "" if _meets(number, truth) else f"'{number.text}' is not right: {hit}, of {whole.number:g}"
-        return None
-
-    def trial_problems(self) -> Iterator[str]:
-        """ "Both members flag it", "all of the random places": trials that are counted in words."""
-        text = self.scene.text
-        for pattern, hits, asked in _TRIALS:
-            for match in pattern.finditer(text):
-                word = match[0].split()[0].lower()
-                if word not in ("both", "all", "none", "neither"):
-                    continue
-                stand_in = Number(match.start(), match.start() + len(word), word, 0.0, 1.0, kind="word")
-                owners = self._owners(stand_in)
-                mine = [k for k in self.pool.numbers if not owners or k.bases & owners]
-                facts = [next((k for k in mine if k.fact.field == name), None) for name in (hits, asked)]
-                if facts[0] is None or facts[1] is None:
-                    continue
-                wanted = 0.0 if word in ("none", "neither") else facts[1].number
-                if facts[0].number != wanted:
-                    yield f"'{word}' is not right: {facts[0]}, of {facts[1].number:g}"
-
-    def _owners(self, number: Number) -> frozenset[str]:
-        """The finding that a trial is said of: named after the number in its clause, else before it."""
-        end = clause_at(self.scene.text, number.end)[1]
-        bases = [m for m in self.scene.bases if any(n[0] == "F" for n in m.names)]
-        behind = [m for m in bases if number.end <= m.start < end]
-        chosen = behind[:1] or [m for m in bases if m.end <= number.start][-1:]
-        return chosen[0].names if chosen else self.scene.context
-
-    def _of_fraction(self, number: Number) -> str | None:
-        """ "six findings, more than a third of all sixteen", "13 of the 24 parts, almost two thirds"."""
-        if number.kind != "fraction" and number.unit != "%":
-            return None
-        text, numbers = self.scene.text, self.scene.numbers
-        whole = next((n for n in numbers if n.start >= number.end), None)
-        part = next((n for n in reversed(numbers) if n.end <= number.start), None)
-        if (
-            whole
-            and part
-            and re.fullmatch(r"\s(?:out )?of (?:all |the |these |those )*", text[number.end : whole.start])
-        ):
-            return self._portion(number, part, whole)
-        if (told := self._of_findings(number)) is not None:
-            return told
-        pair = _PAIR_BEFORE.search(text[: number.start]) or _PAIR_AFTER.match(text, number.end)
-        if pair is None:
-            return None
-        chosen = [n for n in numbers if n.start in (pair.start("part"), pair.start("whole"))]
-        return self._portion(number, *chosen) if len(chosen) == 2 else None
-
-    def _of_findings(self, number: Number) -> str | None:
-        """ "is involved in more than half of the findings": a category's count of all of them."""
-        of = re.compile(r"\sof (?:the |all |these )?(?:\w+ )?(?:findings|events|alarms)\b", re.I).match(
-            self.scene.text, number.end)  # fmt: skip
-        before = [
-            s for s in self.spots if s.end <= number.start and s.start >= clause_at(self.scene.text, number.start)[0]
-        ]
-        behind = [s for s in self.spots if of and re.fullmatch(r"\s(?:are|is|were|involve|have|concern"
-            r"|show)\s(?:the |an? |been )?",
-                                                               self.scene.text[of.end() : s.start])]  # fmt: skip
-        chosen = behind[:1] or before[-1:]
-        if of is None or not chosen or not self.total:
-            return None
-        truth = chosen[0].category.count / self.total * (100 if number.unit == "%" else 1)
-        return (
-            ""
-            if _meets(number, truth)
-            else f"'{number.text}' is not right: {chosen[0].category.told} of {self.total:g}"
-        )
-
-    def _portion(self, number: Number, part: Number, whole: Number) -> str | None:
-        counts = all(n.kind in ("word", "plain") and not n.unit and n.value == int(n.value) for n in (part, whole))
-        if not counts or not 0 <= part.value <= whole.value or not whole.value:
-            return None
-        truth = part.value / whole.value * (100 if number.unit == "%" else 1)
-        return "" if _meets(number, truth) else f"'{number.text}' is not {part.text} of {whole.text}"
+    def all_problems(self) -> Iterator[str]:
+        """ "Both labelled alarms were confirmed", "all three lie at the lower left": of a category that is counted."""
+        match = _EVERY.search(self.scene.text)
+        behind = [s for s in self.spots if match and s.start >= match.end()][:1]
+        if match is None or not behind or re.search(r"\bnot\b|n't\b", self.scene.text[: behind[0].start]):
+            return
+        between = self.scene.text[match.end() : behind[0].start]
+        if not re.fullmatch(r"[^,;:]{0,40}?\b(?:are|were|is|lie|have been|was|show)\b[^,;:]{0,20}", between):
+            return
+        category, whole = behind[0].category, 2.0 if match["word"].lower() == "both" else self.total
+        if whole and category.count != whole:
+            yield f"'{match[0]}' is not right: {category.told}, of {whole:g}"
 
     @cached_property
     def categories(self) -> list[Category]:
@@ -270,7 +175,7 @@ class Tallies:
     def _changed(self, number: Number) -> Category | None:
         """ "costs two of the seven", "leaves five": what a stricter alpha takes away, or leaves."""
         ahead = self.scene.text[: number.start]
-        for name, pattern in (("no longer flagged", _TAKES), ("left", _KEEPS)):
+        for name, pattern in (("no longer flagged", _TAKES), ("left", _KEEPS), ("added", _ADDS)):
             if pattern.search(ahead):
                 return next((c for c in self.categories if c.name == name), None)
         return None
@@ -292,7 +197,7 @@ class Tallies:
         if len(pair) != 2 or not pair[1].category.count:
             return None
         one, two = pair[0].category, pair[1].category
-        if _meets(number, one.count / two.count):
+        if meets(number, one.count / two.count):
             return ""
         return f"'{number.text}' is not {one.count:g} to {two.count:g}: {one.told}, {two.told}"
 
@@ -320,16 +225,6 @@ class Tallies:
         return f"'{match[0]}' is wrong: {one.told}, {two.told}"
 
 
-def _at(match: re.Match[str]) -> int:
-    return match.start("at") if "at" in match.groupdict() else match.start()
-
-
-def _meets(number: Number, truth: float) -> bool:
-    if number.bound:
-        return truth < number.value if number.bound == "<" else truth > number.value
-    return number.agrees(truth)
-
-
 def _of_runs(pool: Pool) -> Iterator[Category]:
     """The categories that a run's facts count."""
     for known in pool.numbers:
@@ -343,6 +238,7 @@ def _of_runs(pool: Pool) -> Iterator[Category]:
         if state in _STATES and known.fact.field.endswith("_findings"):
             yield Category(state, _spelled(state), known.number, str(known))
     fields = {known.fact.field: known for known in pool.numbers if not known.part}
+    fields |= {known.fact.field: known for known in pool.numbers if "all alarms" in known.bases}
     told = {name: fields[f"{name.replace(' ', '_')}_findings"] for name in _STATES
             if f"{name.replace(' ', '_')}_findings" in fields}  # fmt: skip
     whole = fields.get("findings")
@@ -354,11 +250,22 @@ def _of_runs(pool: Pool) -> Iterator[Category]:
             if name in fields:
                 yield Category(name, pattern, fields[name].number or 0.0, str(fields[name]))
         rest = fields["unlabelled_alarms"]
-        yield Category("unlabelled", r"unlabelled|without (?:a |any )?labels?|(?:not|yet to be) labelled",
+        yield Category("unlabelled", r"unlabelled|without (?:a |any )?labels?|(?:not|yet to be) labelled"
+                       r"|(?:still )?lacks? (?:a |any )?labels?|ha(?:s|ve) no labels?",
                        rest.number or 0.0, str(rest))  # fmt: skip
-    if "no_longer_flagged" in fields and "after_findings" in fields:
-        lost, left = fields["no_longer_flagged"], fields["after_findings"]
+    if "unshown" in fields:
+        yield Category(
+            "not shown", r"not (?:shown|listed|among those)", fields["unshown"].number or 0.0, str(fields["unshown"])
+        )
+    if {"before_findings", "after_findings"} <= fields.keys():
+        more = (fields["after_findings"].number or 0.0) - (fields["before_findings"].number or 0.0)
+        told_both = f"{fields['before_findings']}, {fields['after_findings']}"
+        yield Category("added", r"newly flagged", max(more, 0.0), told_both)
+    if "no_longer_flagged" in fields:
+        lost = fields["no_longer_flagged"]
         yield Category("no longer flagged", _LOST, lost.number or 0.0, str(lost))
+    if "no_longer_flagged" in fields and "after_findings" in fields:
+        left = fields["after_findings"]
         yield Category("left", _LEFT, left.number or 0.0, str(left))
 
 

@@ -35,6 +35,10 @@ class Things:
         ]
         return found[-1] if found else None
 
+    def first(self, position: int) -> Mention | None:
+        """What a sentence is about: the thing named first, where it is named before a position."""
+        return self.all[0] if self.all and self.all[0].end <= position else None
+
     def after(self, position: int, until: int) -> Mention | None:
         """The thing named first after a position."""
         return next((one for one in self.all if position <= one.start < until), None)
@@ -45,7 +49,10 @@ class Things:
 
     def context(self) -> Mention | None:
         """The finding that the sentence before spoke of."""
-        return Mention(0, 0, self.scene.context) if self.scene.context else None
+        if self.scene.context:
+            return Mention(0, 0, self.scene.context)
+        findings = {base for base in self.pool.bases() if base[0] == "F"}
+        return Mention(0, 0, frozenset(findings)) if len(findings) == 1 else None
 
     def other(self, one: Mention, measures: Iterable[Measure]) -> Mention | None:
         """The one thing of the same sort beside it, where the facts hold exactly two."""
@@ -75,13 +82,15 @@ class Things:
     def facts(self, thing: Mention, measure: Measure) -> list[Known]:
         """The facts of a thing that a measure speaks of; a finding's places stand in where it has none of its own."""
         fitting = [k for k in self.pool.known if fits(k, measure) and size(k) is not None]
-        if any(re.match(r"[RFI]\d+$|sample ", name) for name in thing.names):
+        if any(re.match(r"[RFI]\d+$|sample ", name) for name in thing.names) or thing in self.scene.bases:
             own = [k for k in fitting if k.bases & thing.names]
             whole = [k for k in own if not k.part]
             places = [k for k in own if k.kind in _PLACES]
             return whole or [k for k in places if k.part == places[0].part] or (own if len(own) == 1 else [])
         owners = {n for m in self.scene.bases for n in m.names if n[0] in "Fs"} or set(self.scene.context)
-        own = [k for k in fitting if k.part in thing.names]
+        own = [k for k in fitting if k.part in thing.names] or [
+            k for k in fitting if any(k.part.startswith(f"{name} ") for name in thing.names)
+        ]
         own = [k for k in own if k.bases & owners] or own
         if len(thing.names) > 1 and len(own) > 1 and self.scene.has(TOGETHER):
             return [replace(own[0], number=sum(size(k) or 0.0 for k in own), part=" and ".join(sorted(thing.names)))]
