@@ -30,7 +30,7 @@ class Member:
     settings: Mapping[str, Any] = field(default_factory=dict)
     asked: bool = False  # only when named in `members=`
     thins_out: bool = False  # weight over channels squared: near neighbours say little in many dimensions
-    places: bool = False  # only where a position means the same place in every item
+    aligned: bool | None = None  # only where a position means the same place in every item (False: only where not)
     anywhere: float | None = None  # its weight where it does not; None: the same
 
     def weight_in(self, space: Space) -> float:
@@ -43,8 +43,8 @@ class Member:
 RECIPES: dict[str, tuple[Member, ...]] = {
     "image": (
         Member("gaussian", "likelihood", anywhere=0.25),
-        Member("neighbours", "diffusion_time", 0.5, {"memory": 400, "k": 1, "reach": 0, "fine": True}, places=True),
-        Member("patches", "diffusion_time", 1.0, {"memory": 100_000, "k": 1, "reach": None}),
+        Member("neighbours", "diffusion_time", 0.5, {"memory": 400, "k": 1, "reach": 0, "fine": True}, aligned=True),
+        Member("patches", "diffusion_time", 1.0, {"memory": 100_000, "k": 1, "reach": None}, aligned=False),
         Member("network", "likelihood", 0.5, {"denoiser": "corrected"}, asked=True),
     ),
     "series": (
@@ -59,7 +59,7 @@ RECIPES: dict[str, tuple[Member, ...]] = {
     ),
     "table": (
         Member("mixture", "smoothed_density"),
-        Member("network", "multi_start", 1.0, {"times": (200,)}, asked=True),
+        Member("network", "multi_start", 1.0, {"times": (200,)}),
         Member("kernel", "smoothed_density", 1.0, {"form": "kernel"}),
         Member("kernel_ranks", "smoothed_density", 1.0, {"form": "kernel", "view": "rank"}),
         Member("columns", "smoothed_density", 1.0, {"form": "columns", "worst": True}),
@@ -113,7 +113,7 @@ class Default(Method):
     def __init__(self, space: Space, **settings: Any) -> None:
         super().__init__(space, **settings)
         wanted = _recipe(space.modality, self.settings["members"])
-        self.recipe = tuple(m for m in wanted if space.aligned or not m.places) or wanted
+        self.recipe = tuple(m for m in wanted if m.aligned in (None, space.aligned)) or wanted
         self.scales = nn.ModuleDict({m.name: PictureScale() for m in self.recipe} if self.pictures else {})
         made = {m.name: self._make(m) for m in self.recipe}
         self.parts = nn.ModuleDict(made)
