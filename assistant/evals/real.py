@@ -32,6 +32,7 @@ SETS = {  # set -> (module, function)
     "smd": ("real_series", "channels"),
     "transistor": ("real_pictures", "places"),
     "tile": ("real_pictures", "places"),
+    "deeppcb": ("real_pictures", "boards"),
     "urfd": ("real_parts", "falls"),
     "nezha": ("real_parts", "pods"),
     "bgl": ("real_logs", "lines"),
