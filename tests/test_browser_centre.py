@@ -6,9 +6,12 @@ The readers, the store and the address are those of test_browser.py; skipped whe
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 from test_browser import address, browser, current, page, shop, shows  # noqa: F401 - fixtures
+
+CONTRAST = (Path(__file__).parent / "contrast.js").read_text(encoding="utf-8").split("\n", 2)[2]
 
 
 def drag(page, box, start, end):  # noqa: F811
@@ -166,3 +169,21 @@ def test_everything_that_can_be_done_has_a_name(page):  # noqa: F811
         .filter((n) => n.offsetParent && !(n.innerText.trim() || n.ariaLabel || n.title || n.labels?.length))
         .map((n) => n.outerHTML.slice(0, 90))""")
     assert nameless == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_text_stands_out_from_its_ground(page, theme):  # noqa: F811
+    """AA contrast on every tab, measured in the page."""
+    page.evaluate("theme => localStorage.setItem('anomaly-theme', theme)", theme)
+    page.reload()
+    page.wait_for_selector(".pane.compare")
+    assert page.evaluate("document.body.classList.contains('dark')") == (theme == "dark")
+    faint = page.evaluate(CONTRAST)
+    page.select_option('select[name="run"]', "R3")
+    page.wait_for_selector(".spread-words")
+    faint += page.evaluate(CONTRAST)
+    for name in ("Incidents", "Data", "Feedback"):
+        page.get_by_role("tab", name=name).click()
+        page.wait_for_timeout(500)
+        faint += page.evaluate(CONTRAST)
+    assert faint == []

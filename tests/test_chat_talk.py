@@ -175,6 +175,19 @@ def test_after_a_stopped_answer_the_next_question_is_answered(page):
     assert "checked against" in last[2][-1]["content"]
 
 
+def test_an_answer_that_grows_on_after_it_was_stopped_changes_nothing(page):
+    session = opened(page, run="R1")
+    asking = page.ask("Why is it anomalous?", session)
+    next(asking)
+    next(asking)
+    page.stopped(session)
+    kept = list(session.talk)
+    *_, last = asking
+    assert "Stopped." in last[2][-1]["content"]
+    assert session.talk == kept
+    assert not session.answered
+
+
 def test_a_stopped_question_can_be_retried_without_losing_the_one_before(page):
     session = opened(page, run="R1")
     talk(page, session, "What was flagged?")

@@ -66,15 +66,20 @@ class Talk:
             self._take_back(session)
         before = [*session.talk, chat_talk.asked(question)]
         session.talk, session.question, session.answered, session.suggestions = before, question, False, ()
+        session.turn += 1
+        turn = session.turn
         self.conversations.touch(session.reader, session.thread, question)
         waiting = chat_view.view("suggestions", (), "")
         yield busy(True), self.talk_head(session), [*before, chat_talk.thinking()], waiting, gr.skip()
         try:
             events = self.assistant(session.thread).stream(question, focus=session.focus)
             for messages, answer in chat_talk.stream(events, self.figures.of):
-                session.talk = [*before, *messages]  # kept as it grows: a stopped answer stays readable
-                session.answered = answer is not None
-                session.suggestions = answer.suggestions if answer else ()
+                with session.lock:
+                    if session.turn != turn:  # stopped meanwhile
+                        break
+                    session.talk = [*before, *messages]  # kept as it grows: a stopped answer stays readable
+                    session.answered = answer is not None
+                    session.suggestions = answer.suggestions if answer else ()
                 shown = session.talk if messages else [*before, chat_talk.thinking()]
                 yield gr.skip(), gr.skip(), shown, gr.skip(), gr.skip()
         except AnomalyError as error:
@@ -87,7 +92,9 @@ class Talk:
 
     def stopped(self, session: Session) -> tuple[Any, ...]:
         """The reader has had enough of an answer."""
-        session.talk = [*session.talk, chat_talk.failed("Stopped.")]
+        with session.lock:
+            session.turn += 1
+            session.talk = [*session.talk, chat_talk.failed("Stopped.")]
         return busy(False), gr.skip(), session.talk, self.suggest(session), session
 
     def retried(self, session: Session | None) -> Iterator[tuple[Any, ...]]:

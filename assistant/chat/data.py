@@ -77,7 +77,7 @@ class DataIn:
         if session.uploads and path:
             raise AnomalyError("Both files and a path were given; clear one of them.")
         if not session.uploads and not path:
-            more = " or name a file or folder of this machine" if self.local_paths else ""
+            more = ", or name a file or folder of this machine" if self.local_paths else ""
             raise AnomalyError(f"There is no data yet: drop files, a folder or a zip{more}.")
         return tuple(session.uploads), path
 

@@ -35,6 +35,7 @@ class Session:
     talk: list[dict[str, Any]] = field(default_factory=list)
     question: str = ""  # the last one of this conversation
     answered: bool = True  # whether it was; else it was stopped, or failed
+    turn: int = 0  # counts what was asked and stopped: an answer whose turn is over changes nothing any more
     editing: bool = False  # the next question takes the place of the last
     suggestions: tuple[str, ...] = ()
     uploads: list[Upload] = field(default_factory=list)  # waiting to be used on the Data tab
