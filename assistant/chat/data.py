@@ -16,12 +16,13 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
+from assistant.chat.cards import job_card, watches_view
 from assistant.chat.intake import Limits, Upload, take_in
 from assistant.chat.jobs import Job, Jobs, Progress
 from assistant.chat.session import Session, own, resource, told
 from assistant.chat.sofar import SoFar
 from assistant.chat.view import view
-from assistant.chat.watching import Watches, watches_view
+from assistant.chat.watching import Watches
 from assistant.cli.shared import parse_settings
 from assistant.pipeline import Workspace, fit_model, run_detection, unfinished
 from assistant.records import Run
@@ -310,33 +311,6 @@ def wire_data(page: DataIn, parts: dict[str, Any], session: gr.State, quiet: dic
 
 
 # --- what is shown --------------------------------------------------------------------------------------------------
-
-
-def job_card(job: Job) -> dict[str, Any]:
-    """What the page shows of a job."""
-    run = job.result if isinstance(job.result, Run) else None
-    info = job.result if isinstance(job.result, dict) else {}
-    told_of = [str(note) for note in info.get("notes", ())]
-    skipped = [tuple(pair) for pair in (run.skipped if run else info.get("skipped", ()))]
-    said = ""
-    if run is not None:
-        many = "" if run.n_flagged == 1 else "s"
-        said = f"{run.n_flagged:,} finding{many} in {run.n_samples:,} samples at alpha {number(run.alpha)}."
-    elif info:
-        said = (
-            f"Learned from {number(info.get('n_fit'))} normal samples ({info.get('modality')}, {info.get('method')}); "
-            + (
-                "each was also judged by a fit without it, to calibrate the p-values."
-                if info.get("folds")
-                else f"{number(info.get('n_calibration'))} more were kept out to calibrate its p-values."
-            )
-        )
-    return {
-        "id": job.id, "title": job.title, "status": job.status, "percent": round(100 * job.fraction),
-        "message": job.message, "error": job.error, "ended": job.ended, "seconds": f"{job.seconds:.0f} s",
-        "run": run.id if run else "", "said": said, "notes": told_of, "skipped": skipped,
-        "so_far": job.so_far.card() if job.so_far is not None and not job.ended else {},
-    }  # fmt: skip
 
 
 def chosen_files(uploads: Sequence[Upload]) -> str:

@@ -1,6 +1,6 @@
 """Sources that the page's process watches: begun and stopped on the Data tab, each in a thread of its own.
 
-Knows the watch's loop, workspaces and views; not scorers or where data comes from. What a watch finds lies in the store
+Knows the watch's loop and workspaces; not scorers, pages or where data comes from. What a watch finds lies in the store
 at once; the badge of new findings tells of it. A watch ends with the process; begun anew, it goes on where it was.
 """
 
@@ -12,9 +12,7 @@ import uuid
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from assistant.chat.view import view
 from assistant.pipeline import Workspace
 from assistant.records import Finding
 from assistant.watch.frames import CAMERA
@@ -110,21 +108,3 @@ class Watches:
             log.exception("watching %s failed", one.source)
             one.error = f"This failed unexpectedly ({type(error).__name__}: {str(error)[:200]}); the log says where."
         one.status = status
-
-
-def watches_view(watched: list[Watched]) -> str:
-    """All watches as HTML."""
-    return view("watches", [watch_card(one) for one in watched]) if watched else ""
-
-
-def watch_card(one: Watched) -> dict[str, Any]:
-    """What the page shows of a watch."""
-    found = len(one.summary.findings)
-    said = f"{one.summary.judged:,} judged, {found:,} finding{'' if found == 1 else 's'}"
-    said += f", {one.summary.skipped:,} left out" if one.summary.skipped else ""
-    name = one.source if one.source.startswith(CAMERA) else "/".join(Path(one.source).parts[-2:])
-    return {
-        "id": one.id, "title": f"Watching {name} with {Path(one.model).name}", "source": one.source,
-        "status": one.status, "ended": one.ended, "error": one.error, "said": said, "latest": one.latest,
-        "remarks": list(one.remarks), "run": one.summary.runs[-1] if one.summary.runs else "",
-    }  # fmt: skip
