@@ -216,6 +216,7 @@ def read_claims(path: Path) -> list[tuple[str, dict[str, Evidence], bool]]:
     [
         ("claims", 0, 0), ("claims_second", 1, 0), ("claims_third", 0, 0), ("claims_fourth", 0, 0),
         ("claims_fifth", 0, 0), ("claims_sixth", 2, 1), ("claims_seventh", 5, 5),
+        ("claims_eighth", 7, 4),
     ],
 )  # fmt: skip
 def test_claims_written_by_hand(name, most_flagged, most_missed):

@@ -24,11 +24,13 @@ _EXPECTED = re.compile(
     re.I,
 )
 _BEFORE = re.compile(r"\W*(?:before\b|originally|the (?:original|whole|full|overall|complete|hybrid|default|combined)"
-                     r"|it (?:was|is) (?:before|now)|with everything)", re.I)  # fmt: skip
+                     r"|it (?:was|is) (?:before|now)|with everything|(?:with )?all (?:the )?(?:members"
+                     r"|methods))", re.I)  # fmt: skip
 _BASELINES: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("range", re.compile(r"\W*(?:the |its )?(?:usual|normal|typical) (?:range|values)", re.I)),
     ("top", re.compile(r"\W*(?:the |its )?(?:upper (?:end|limit|edge|bound)|top of (?:the|its) (?:usual"
         r"|normal)? ?range)", re.I)),
+    ("bottom", re.compile(r"\W*(?:the |its )?(?:lower (?:end|limit|edge|bound)|bottom of (?:the|its))", re.I)),
     ("low", re.compile(r"\W*(?:the |any )?(?:lowest|smallest|minimum) (?:of the )?(?:normal|usual)", re.I)),
     ("high", re.compile(r"\W*(?:the |any )?(?:highest|largest|max\w*) (?:\w+ ){0,4}?normal|\W*(?:any|every) "
                         r"(?:other )?normal", re.I)),
@@ -38,7 +40,7 @@ _BASELINES: tuple[tuple[str, re.Pattern[str]], ...] = (
 )  # fmt: skip
 _BASES = {  # baseline -> words that the fact on the other side has
     "expected": ("expected",), "median": ("normal", "median"), "top": ("normal", "high"), "high": ("normal", "max"),
-    "low": ("normal", "min"), "before": ("before",),
+    "low": ("normal", "min"), "bottom": ("normal", "low"), "before": ("before",),
 }  # fmt: skip
 FILLERS = r"\W*(?:(?:grey levels?|percentage points?|points?|levels?|units?|clearly|or so|of the score|the)\s)*"
 

@@ -67,6 +67,10 @@ _WHOLE = (
     r"(?:repaired|mended|normal|corrected) version|counterfactual|full(?:y)? repair\w*|complete repair|nearest normal"
     r"|everything (?:put right|repaired)"
 )
+_EDGES = (  # words without which the edge of a range or of an interval is not what a sentence speaks of
+    r"low\w*|high\w*|upper|between|range\w*|interval|from|to|up to|reach\w*|least|most|above|below|over|under|ends?"
+    r"|starts?|limits?|bounds?|edge|usual\w*|normal\w*|confidence|certain|wide"
+)
 _COUNTED = frozenset(["length", "start", "end", "index", "onset", "delay", "duration"])  # in stamps, rows or frames
 _STATE_WORDS = frozenset(["new", "confirmed", "false", "skipped"])
 
@@ -224,6 +228,8 @@ class Binder:
                 return "changed"
             if own and not told and (axis, own) in CUES and not self.scene.has(CUES[axis, own]):
                 return {"after": "present", "expected": "observed"}.get(own, "single")
+            if axis == "rank" and known.words & {"low", "high"} and not self.scene.has(_EDGES):
+                return "middle"
             if axis == "seen" and known.unit == "%" and "share" in known.words and self._left_over(known):
                 return "left-over"
             if axis == "rank" and told and not own and not self._is_extreme(known, told):

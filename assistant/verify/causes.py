@@ -18,7 +18,7 @@ _BEHIND = re.compile(  # effect, then cause
     r"|\b(?:stem(?:s|med)?|result(?:s|ed)?|originat(?:es|ed)|aris(?:es|ing)|arose|came) from\b"
     r"|\b(?:was|were|been|is|are) (?:\w+ly )?(?:left|made|done|damaged|introduced|created|scratched|hit|bent"
     r"|dropped|touched"
-    r"|moved|broken|spilled|soiled|contaminated|scraped|bumped|entered|typed) (?:there )?by\b"
+    r"|moved|broken|spilled|soiled|contaminated|scraped|bumped|entered|typed) (?:\w+ )?by\b"
     r"|\bas a (?:result|consequence) of\b|\b(?:is|was) (?:the|a) (?:result|consequence) of\b"
     r"|\b(?:the )?(?:(?:root|real|likely|physical|underlying|probable|most likely|actual) )*(?:cause|reason)s?"
     r"(?: (?:for|of|behind) [^,;.]{2,50}?)? (?:is|was|are|were|must be|seems to be|appears to be)(?! (?:not|un))\b",
@@ -70,7 +70,7 @@ _EVENTS = re.compile(
     r"|forgot(?:ten)?|tampered|stolen|stole|crash(?:ed)?|collid(?:ed|es)|slipped|tripped over|stumbled|burst"
     r"|melted|rust(?:ed|y)"
     r"|corroded|overheated|vandali[sz]ed|ran a red light|rode|drove|walked|dropped the|knocked over|bumped"
-    r"|hacked|typing error"
+    r"|hacked|scratched|dented|damaged|scraped|left open|typing error"
     r"|human error|dirty lens|contaminat(?:ed|ion)|defective|faulty)\b",
     re.I,
 )

@@ -35,7 +35,9 @@ _DOWN = (
 _CHANGE = re.compile(rf"\b(?:(?P<up>{_UP})|(?P<down>{_DOWN}))\b", re.I)
 _OFF = re.compile(r"\s(?:off|away|from)\b", re.I)
 _TAKES = re.compile(r"tak|took|knock|shave|shed|lose|lost|add", re.I)
-_BY = re.compile(r"(?:[^,;:.\d]{0,40}?\s)?(?:by|of)\s(?:[a-z]+\s){0,3}$", re.I)
+_BY = re.compile(
+    r"(?:\sfrom [\d.]+ (?:\S+ )?to [\d.]+(?: [^\s,]+)?,)?(?:[^,;:.\d]{0,40}?\s)?(?:by|of)\s(?:[a-z]+\s){0,3}$", re.I
+)
 _HEDGES = re.compile(
     r"\s(?:(?:about|around|roughly|nearly|almost|only|just|some|a|an|more|less|than|over|under)\s)*$", re.I
 )
@@ -54,6 +56,11 @@ def changes(comparing: Comparing) -> Iterator[Comparison]:
         denied = NOT.search(text[: match.start()]) is not None
         up = None if denied else match["up"] is not None
         yield Comparison(match.start(), match.end(), match[0], up, tuple(pairs), "change")
+        limit = clause_at(text, match.end())[1]
+        for number in comparing.scene.numbers:  # "cuts the score to a third"
+            ahead = text[match.end() : number.start]
+            if number.kind == "fraction" and number.start < limit and re.search(r"\bto (?:[a-z]+ ){0,2}$", ahead):
+                yield Comparison(number.start, number.end, number.text, None, tuple(pairs), "of")
 
 
 def is_amount(text: str, one: Comparison, number: Number) -> bool:

@@ -246,6 +246,8 @@ class Comparing(Beside):
         if baseline and known:
             return [pair for k in known for pair in self.baseline_pairs(k, baseline, None)]
         if re.match(r"\s*(?:the )?(?:alpha|threshold)", text[position:limit], re.I):
+            left = self.things.before(number.start) or self.things.context()
+            known = known or (self.things.facts(left, (frozenset(["p", "value"]), True, True)) if left else [])
             return [(k, a) for k in known if "value" in k.words for a in self.pool.numbers if a.fact.field == "alpha"]
         right = self.things.after(position, min(limit, position + 50))
         if right is None:

@@ -112,7 +112,7 @@ def _changes(table: Table) -> Iterator[Fact]:
     told: set[str] = set()
     for fields in table.values():
         about = str(fields["about"].value) if "about" in fields else ""
-        if about and about not in told:
+        if about and about not in told and "undone_by" not in fields:
             told.add(about)
             for field, name in (("after_state", "state"), ("label", "label"), ("before_state", "before_state")):
                 if field in fields and name not in table.get(about, {}):

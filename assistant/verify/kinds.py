@@ -58,7 +58,24 @@ def kind_problems(binder: Binder) -> list[str]:
             found.append(f"no kind is measured in {pool.cited}, so '{match['name']}' is not known")
         elif (told in first | others) == negated:
             found.append(f"the kind in {pool.cited} is {' or '.join(sorted(first))}, not as '{match['name']}' says")
-    return [*found, *_unheard(binder), *_unsure(binder)]
+    return [*found, *_unheard(binder), *_unsure(binder), *_likelier(binder)]
+
+
+def _likelier(binder: Binder) -> list[str]:
+    """ "A drift is more likely than a stuck sensor": the best kind before the second."""
+    names = {str(k.fact.value): k for k in binder.pool.texts if k.fact.field in FIELDS}
+    for match in re.finditer(r"\b(?P<more>more|less) (?:likely|probable) than\b", binder.scene.text, re.I):
+        ahead = [
+            (m.end(), n) for n in names for m in re.finditer(re.escape(n), binder.scene.text[: match.start()], re.I)
+        ]
+        behind = [
+            (m.start(), n) for n in names for m in re.finditer(re.escape(n), binder.scene.text[match.end() :], re.I)
+        ]
+        if ahead and behind:
+            first = max(ahead)[1] if match["more"].lower() == "more" else min(behind)[1]
+            if names[first].fact.field != "kind":
+                return [f"{names[first]}"]
+    return []
 
 
 def _unheard(binder: Binder) -> list[str]:
@@ -90,6 +107,9 @@ def _unsure(binder: Binder) -> list[str]:
                 for name in names
                 for m in re.finditer(re.escape(name), scene.text[: number.start], re.I)
             ]
+            numbers = [n for n in scene.numbers if n.unit == "%"]
+            if len({name for _, name in said}) == len(numbers) > 1:  # "stuck rather than drift: 79 % against 12 %"
+                said = [sorted(said)[numbers.index(number)]]
             if field and right and said and max(said)[1] not in right and len(names) > 1:
                 found.append(f"'{number.text}' is {known.fact.field} in {known.evidence}, of '{right[0]}'")
     return found

@@ -28,7 +28,7 @@ _QUALITIES = (  # words for more of it; words for less of it; fields
     ("heavy old rich expensive thick costly", "young cheap thin poor", "observed"),
     ("high great", "low", "observed score share peak"),
     ("late recent", "early", "start_time onset onset_time delay first_frame peak_frame start first_time"),
-    ("similar alike close near", "dissimilar distant far different", "similarity -distance"),
+    ("similar alike close near like", "dissimilar distant far different", "similarity -distance"),
     ("frequent common numerous prevalent often widespread", "infrequent rare seldom", "findings"),
     ("important guilty dominant influential decisive responsible relevant affected", "negligible unimportant", "share"),
     ("confident certain sure reliable", "uncertain doubtful", "kind_confidence"),

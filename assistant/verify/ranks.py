@@ -52,7 +52,8 @@ _NOT_OF_THINGS = re.compile(
     re.I,
 )
 _LINK = re.compile(
-    r"(?:\W|\bF\d+\b|\b(?:is|was|are|were|belongs? to|goes to|comes from|from|has|occurs in|that of|the|in|on|at|for"
+    r"(?:\W|\bF\d+\b|\b(?:is|was|are|were|lies?|shows?|involves?|concerns?|belongs? to|goes to|comes from|from"
+    r"|has|occurs in|that of|the|in|on|at|for"
     r"|of|by|with|one"
     r"|finding|channel|feature|region|kind|score|share|p-value|anomaly|run|list|all|spot|part|place|its|carried|held|"
     r"two|three|four|five|findings|regions|intervals|channels|shown|listed)\b)*",

@@ -295,7 +295,19 @@ def _fractions(text: str) -> list[Number]:
         value = WORDS.get(many, 1) * _FRACTIONS[part]
         step = min(0.06, 0.4 * value)
         found.append(Number(match.start(), match.end(), match[0], value, step, kind="fraction"))
+    for match in _BY_A_PART.finditer(text):  # "cut to a third", "fell by half"
+        if match["many"] or match["part"].lower() == "half":
+            value = WORDS.get((match["many"] or "").lower(), 1) * _FRACTIONS[match["part"].lower()]
+            found.append(Number(*match.span("all"), match["all"], value, min(0.06, 0.4 * value), kind="fraction"))
     return found
+
+
+_BY_A_PART = re.compile(
+    r"\b(?:to|by)\s(?:(?:about|roughly|nearly|almost|just|only|more than|less than|over|under)\s)*"
+    r"(?P<all>(?:(?P<many>a|one|two|three)[\s-])?(?P<part>half|third|quarter|fifth|tenth)s?)\b"
+    r"(?!\s(?:past|to|an hour|of|as|the|below|above|less|lower|more))",
+    re.I,
+)
 
 
 def _word_value(words: list[str]) -> float:

@@ -40,7 +40,8 @@ _RETURNS = re.compile(
     re.I,
 )
 _STAYS = re.compile(
-    r"\b(?:(?:remain|remains|stay|stays|still|would still be|is still)\b[^,;.]{0,15}\b(?:flagged|anomalous|unusual))",
+    r"\b(?:(?:remain|remains|stay|stays|still|would (?:still )?be|is still)\b[^,;.]{0,15}\b(?:flagged|anomalous"
+    r"|unusual))",
     re.I,
 )
 _FLAGGED = re.compile(r"\b(?:is|was|are|were|been)\s(?P<no>not\s|never\s)?flagged\b", re.I)

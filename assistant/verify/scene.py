@@ -43,7 +43,7 @@ _AS_A_THING = (  # what follows a noun and no adjective: "the current rose", nev
     r"|carries|took|takes|lay|lies|would|with|itself|also|contributes?|left|went|gave|\w+ed)\b)"
 )
 _UNIT_WORDS = frozenset(
-    "a v w c k f s h l m g n j bar min mm cm kg km hz rpm pct percent pa kpa eur usd ms nm db".split()
+    "ppm ppb mbar kwh lux pct a v w c k f s h l m g n j bar min mm cm kg km hz rpm percent pa kpa eur usd ms".split()
 )
 
 
@@ -153,7 +153,12 @@ def _bases_and_names(
             base(match.start(), match.end(), head)
     for match in ID.finditer(sheet.rest):
         base(match.start(), match.end(), match["id"])
-    longer = [span for name, kind in pool.parts.items() if " " in name for span in _occurrences(name, kind, sheet)]
+    longer = [
+        span
+        for name, kind in pool.parts.items()
+        if " " in name or "_" in name
+        for span in _occurrences(name, kind, sheet)
+    ]
     longer += [span for value in _normals(pool) for span in _spans(value, sheet.rest)]
     for pattern in (FILE, SNAKE):
         for match in pattern.finditer(sheet.rest):

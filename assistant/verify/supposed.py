@@ -17,6 +17,7 @@ from assistant.verify.repairs import REPAIRS
 RETURNS = (
     r"\b(?:makes?|made) (?!only)[^,;.]{1,30}? normal\b(?! (?:lift|bring|rais|would|version))"
     r"|\b(?:suffic(?:es?|ient)|(?:is|are|be) enough)\b|\bclear(?:s|ed)? (?=F\d|it\b|the finding)"
+    r"|\bwould (?:not|no longer) be flagged\b|\bwouldn['’]t be flagged\b"
     r"|\bwould (?:then )?(?:pass|be (?:inconspicuous|unremarkable|cleared|fine|accepted|in order))\b"
     r"|(?<=F\d )passes\b|(?<=F\d\d )passes\b|\bjust (?:about )?passes\b"
 )
@@ -27,7 +28,7 @@ _GOOD = re.compile(
     re.I,
 )
 _BAD = re.compile(
-    r"\b(?:stays?|remains?|remain|is still|still|would still be) (?:\w+ )?(?:flagged|anomalous|unusual)", re.I
+    r"\b(?:stays?|remains?|remain|is still|still|would still be|would be) (?:\w+ )?(?:flagged|anomalous|unusual)", re.I
 )
 
 
