@@ -348,6 +348,24 @@ def test_orders_with_times_stay_a_table(tmp_path: Path) -> None:
     assert list(source.samples.columns) == ["created_at", "amount", "country"]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "shape"),
+    [("%d.%m.%Y %H:%M", "dotted, a day"), ("%d/%m/%Y %H:%M", "days of a month"), ("%m/%d/%Y %H:%M", "days of a month")],
+)
+def test_day_and_month_are_told_apart(tmp_path: Path, pattern: str, shape: str) -> None:
+    times = pd.date_range("2026-03-01", periods=40, freq="5min" if "a day" in shape else "6h")
+    pd.DataFrame({"time": times.strftime(pattern), "a": range(40)}).to_csv(tmp_path / "s.csv", index=False)
+    assert list(read_source(tmp_path / "s.csv").samples.index) == list(times)
+
+
+def test_as_many_decimal_commas_as_semicolons_do_not_split_rows(tmp_path: Path) -> None:
+    rows = "\n".join(f"01.03.2026 00:{i:02};2{i % 10},5;4{i % 7},25;15{i:02},0" for i in range(40))
+    (tmp_path / "export.csv").write_bytes(f"Zeit;Druck [bar];Temperatur °C;Drehzahl\n{rows}\n".encode("cp1252"))
+    frame = read_source(tmp_path / "export.csv").samples
+    assert list(frame.columns) == ["Druck [bar]", "Temperatur °C", "Drehzahl"]
+    assert frame.iloc[1].tolist() == [21.5, 41.25, 1501.0]
+
+
 @pytest.mark.parametrize(("separator", "decimal"), [(";", ","), ("\t", "."), ("|", "."), (",", ".")])
 def test_separators_and_decimal_commas_are_recognised(tmp_path: Path, separator: str, decimal: str) -> None:
     frame = pd.DataFrame({"a": [1.5, 2.5, 3.25], "b": ["x", "y, z", "w"]})

@@ -10,6 +10,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,7 @@ _TIME_NAME = re.compile(r"(^|[_\s.-])(time|timestamp|date|datetime|ts|zeit|datum
 _ID_NAME = re.compile(r"(^|[_\s.-])(id|uuid|guid|key|nr|no|index|row|number)$|^unnamed: ?\d+$|(?-i:[a-z]Id)$", re.I)
 _TRUTH_NAME = re.compile(r"^(y|y_?true|(is_?)?anomal(y|ous|ies)|(test_|true_)?labels?|changepoints?|is_?fraud)$", re.I)
 # a number counts s, ms, us or ns since 1970 if that puts it between 1990 and 2100
+_DOTTED = re.compile(r"\s*\d{1,2}\.\d{1,2}\.\d{2,4}")
 _DATE = (
     r"\s*(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d{2})|\d{8}(?=T|\s|$)|\d{4}-\d{2}(?=$)"
     r"|(?:\w{3,9},?\s+)?\d{1,2}[\s-][A-Za-z]{3,9}[\s,-]+\d{4}|[A-Za-z]{3,9}\s+\d{1,2},?\s+\d{4})(?=[T\s,]|$)"
@@ -92,22 +94,35 @@ def _parse_times(column: pd.Series) -> pd.Series | None:
     # a lenient parser reads dates into codes, versions and addresses: first a look whether these are dates at all
     if text.dropna().head(50).str.match(_DATE).mean() < 0.95:
         return None
-    return _parse_text_times(text)
+    return parse_text_times(text)
 
 
-def _parse_text_times(text: pd.Series) -> pd.Series | None:
+def parse_text_times(text: pd.Series) -> pd.Series | None:
+    """Texts as stamps in UTC without zone, or None where over 5 in 100 are no times.
+
+    Dates with points (1.3.2026) have the day first. Where both readings of 01/03/2026 are possible, the one counts that
+    is in order, then the one of the shorter span: mixing up day and month turns days into months.
+    """
+    dotted = bool(text.dropna().head(50).str.match(_DOTTED).mean() > 0.5)
+    month_first: list[dict[str, Any]] = [] if dotted else [{"format": "mixed"}]
+    readings: list[dict[str, Any]] = [{"format": "ISO8601"}, *month_first, {"format": "mixed", "dayfirst": True}]
     best: pd.Series | None = None
-    for options in ({"format": "ISO8601"}, {"format": "mixed"}, {"format": "mixed", "dayfirst": True}):
+    for options in readings:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             stamps = pd.to_datetime(text, errors="coerce", utc=True, **options).dt.tz_localize(None)
         if stamps.notna().sum() < 0.95 * text.notna().sum():
             continue
-        if best is None or (_disorder(stamps) < _disorder(best)):
-            best = stamps  # of month-first and day-first, the reading that is in order
+        if best is None or (_disorder(stamps), _extent(stamps)) < (_disorder(best), _extent(best)):
+            best = stamps
         if options["format"] == "ISO8601":
             break
     return best
+
+
+def _extent(stamps: pd.Series) -> float:
+    """Seconds from the first to the last stamp."""
+    return float((stamps.max() - stamps.min()).total_seconds())
 
 
 def _disorder(stamps: pd.Series) -> float:

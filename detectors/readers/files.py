@@ -171,14 +171,15 @@ def _encoding(path: Path, head: bytes, notes: list[str]) -> str:
 
 
 def _separator(lines: list[str]) -> str:
-    """The character that splits the first lines into the same number of fields, more than one."""
+    """The character that splits the first lines into the same number of fields, more than one; first of all one that
+    splits the header line so as well: decimal commas stand in rows alone."""
     probe = lines[: min(len(lines), 30)]
-    best, fields = ",", 1
+    best, rank = ",", (False, 1)
     for candidate in (",", ";", "\t", "|"):
-        counts = Counter(len(row) for row in csv.reader(probe, delimiter=candidate))
-        width, agreeing = counts.most_common(1)[0]
-        if width > fields and agreeing >= 0.7 * len(probe):
-            best, fields = candidate, width
+        widths = [len(row) for row in csv.reader(probe, delimiter=candidate)]
+        width, agreeing = Counter(widths).most_common(1)[0]
+        if width > 1 and (widths[0] == width, width) > rank and agreeing >= 0.7 * len(probe):
+            best, rank = candidate, (widths[0] == width, width)
     return best
 
 

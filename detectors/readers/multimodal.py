@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from detectors.errors import AnomalyError
+from detectors.readers.columns import parse_text_times
 from detectors.readers.images import IMAGE_SUFFIXES
 
 HEADS = ("parts.json", "parts.toml")
@@ -142,8 +143,12 @@ def _stamped(frame: Any, column: str, part: str) -> pd.DataFrame:
         return frame
     if column not in frame.columns:
         raise AnomalyError(f"The part {part!r} has no column {column!r}; it has: {', '.join(map(str, frame.columns))}.")
-    stamps = pd.to_datetime(frame[column], errors="coerce")
-    if stamps.isna().any():
+    given = frame[column]
+    if pd.api.types.is_object_dtype(given) or pd.api.types.is_string_dtype(given):
+        stamps = parse_text_times(given.astype("str").where(given.notna()))
+    else:
+        stamps = pd.to_datetime(given, errors="coerce")
+    if stamps is None or stamps.isna().any():
         raise AnomalyError(f"The column {column!r} of {part!r} holds values that are no time stamps.")
     return frame.drop(columns=column).set_index(pd.DatetimeIndex(stamps, name=column))
 
