@@ -10,7 +10,8 @@ import re
 from dataclasses import replace
 from functools import lru_cache
 
-from assistant.llm.understand import Reading, understand
+from assistant.llm.declined import declined
+from assistant.llm.understand import Reading, normalise, understand
 
 MOST = 3  # questions of one message that are answered
 PLAINLY = 0.4  # how near an example a clause must come to count as a question of its own
@@ -37,7 +38,7 @@ _SMALL_TALK = ("thanks", "hello", "bye", "sure", "offtopic")
 def clauses(text: str) -> tuple[str, ...]:
     """The questions of a message in their order; the message itself where it asks one thing."""
     pieces = _pieces(text)
-    if len(pieces) < 2:
+    if len(pieces) < 2 or declined(normalise(text)[1]):
         return (text,)
     whole: list[str] = []
     for piece in pieces:

@@ -11,13 +11,13 @@ from dataclasses import replace
 from typing import NoReturn
 
 from assistant.evidence import Evidence
-from assistant.llm.days import made_on, names_a_day
 from assistant.llm.dialogue import first_value, sample_topic
+from assistant.llm.listed import Listed, first_run, listing
+from assistant.llm.measures import Measure, superlative
 from assistant.llm.mentions import DAY, clock_of
 from assistant.llm.naming import match_name, position_in
 from assistant.llm.pointing import part_meant, points_at_region, region_meant
-from assistant.llm.results import Finished, Results
-from assistant.llm.view import View, begins, lasts
+from assistant.llm.view import View, begins
 
 _OTHER = re.compile(
     r"\bthe (?:other|previous)(?: (?:one|finding|part|event|row|image|alarm))?(?=[\s?.!,]*$| and | of | in )"
@@ -25,66 +25,28 @@ _OTHER = re.compile(
 )
 
 
-_THAT_RUN = re.compile(r"\bthat (?:run|day|evening|night|morning|shift|batch)\b")
 _OF_THOSE = re.compile(r"\bof (?:those|these|them)\b")
 _LATER_OF = re.compile(r"\b(?:later|latter|lower) (?:one )?of (?:the )?(?:two|those|these|them)\b")
-_MOST_RUNS = 7  # runs that are looked through for one of a day
-_DURATION = re.compile(r"\b(?:longest|shortest)\b")
-_LEAST = re.compile(
-    r"\bleast (?:\w+ )?(?:sure|certain|confident|anomalous|unusual|suspicious|convincing|odd|strange|serious|bad)\b"
-    r"|\b(?:weakest|mildest|most harmless) (?:one|finding|event|alarm|of)\b"
+_ALL_OF_THEM = re.compile(
+    r"\b(?:both|each|them|they|those|these|all (?:of them|two|three|four|xcount)|the (?:two|three|four|others|rest|"
+    r"other (?:two|three)))\b"
 )
+_REST = re.compile(r"\bthe (?:others|rest|other (?:two|three)|remaining (?:ones|two|three))\b")
+_PIECES = re.compile(
+    r"\bboth (?:\w+ )?(?:channel|sensor|feature|field|signal|gauge|spot|region|mark|column|place|value)s?\b|"
+    r"\btogether\b|\bof them\b"
+)
+_OTHER_OF_RUN = re.compile(r"\bother (?:\w+day|run|night|shift|batch)(?:'s)? (?:one|finding|part|event|row|reject)\b")
+_OF_VALUES = ("repaired", "without", "facts", "expected", "blame", "differs")  # a number there is a value
+_FEW = 4  # findings of a list that "them" may stand for
 _THE_ONE = re.compile(
     r"\bthe (?:one|finding|event|part|row|image|payment|alarm) "
     r"(?:with|about|on|in|at|involving|concerning|where|that has|that involves) (?:the )?(?P<rest>[\w _-]{2,40})"
 )
 
 
-class Desk(Results):
+class Desk(Listed):
     """One question at work. `defaults` maps each offered tool to the default values of its arguments."""
-
-    # --- which run ----------------------------------------------------------------------------------------------
-
-    def run(self) -> str | None:
-        """The run that the question names; None for the latest."""
-        if self.reading.mentions.runs:
-            return self.reading.mentions.runs[0]
-        if day := self.day_run():
-            return day if day != self.known.latest_run else None
-        if (
-            "since" not in self.reading.words
-            and re.search(r"\b(?:previous|earlier|yesterday|last but one|before)\b", self.reading.plain)
-            and re.search(r"\b(?:run|batch|shift|yesterday)\b|before that$", self.reading.plain)
-        ):
-            latest = first_run(self.use("overview"))
-            if latest and int(latest[1:]) > 1:
-                return f"R{int(latest[1:]) - 1}"
-        if _THAT_RUN.search(self.reading.plain):
-            return self.spoken_run
-        if "recent" in self.reading.concepts or self.asked.intent == "overview":
-            return None
-        return self.spoken_run
-
-    def day_run(self) -> str | None:
-        """The run made on the day that the question names, None where it names none or no run was made on it."""
-        words = self.reading.plain
-        if not names_a_day(words) or "since" in self.reading.words:
-            return None
-        latest = first_run(newest := self.use("overview")) or "R1"
-        for number in range(int(latest[1:]), max(0, int(latest[1:]) - _MOST_RUNS), -1):
-            run = f"R{number}"
-            evidence = newest if run == latest else self.try_("overview", run=run)
-            facts = {fact.field: str(fact.value) for fact in evidence.facts if fact.subject == run}
-            if made_on(words, facts.get("source", ""), facts.get("created", "")):
-                self.known.latest_run = latest
-                return run
-        return None
-
-    @property
-    def spoken_run(self) -> str | None:
-        """The run that the conversation is about; None where that is, or may be, the latest."""
-        about, latest = self.memory.run, self.memory.latest_run
-        return about if about in self.memory.asked_runs or (about and latest and about != latest) else None
 
     # --- which findings -----------------------------------------------------------------------------------------
 
@@ -99,19 +61,21 @@ class Desk(Results):
         named += [self.at_place(place) for place in seen.places]
         if named:
             return list(dict.fromkeys(named))
-        if seen.bare and not seen.levels:
+        if seen.bare and not seen.levels and not (self.memory.topics and self.asked.intent in _OF_VALUES):
             return [self.flagged(seen.bare[0])]
         if described := self._described():
             return [described]
-        if seen.times and self.asked.intent != "list":
+        if seen.times and self.asked.intent != "list" and self.memory.modality != "table":
             return [self._at_time(seen.times[0])]
         if seen.day:
             return [self._in_the(seen.day[0])]
         if _LATER_OF.search(words) and len(self.memory.shown) > 1:
             listed = self.use("list_findings", run=self.run(), limit=50, order="index")
             return [[name for name in listing(listed) if name in self.memory.shown][-1]]
-        if _LEAST.search(words) or _DURATION.search(words):
-            return [self._extreme()]
+        if self.asked.intent not in ("list", "overview") and (one := self.extreme()):
+            return [one]
+        if several := self._several():
+            return several
         if "worst" in self.reading.concepts and self.asked.intent not in ("worst", "list"):
             return [self.worst()]
         return [self._pointed_at()]
@@ -179,24 +143,28 @@ class Desk(Results):
             self.nothing_flagged(evidence)
         return str(best)
 
-    def _extreme(self) -> str:
-        """The longest, the shortest or the least anomalous finding of the run."""
-        listed = self.use("list_findings", run=self.run(), limit=50)
-        names = listing(listed)
-        if not names:
-            self.nothing_flagged(listed)
-        if _LEAST.search(self.reading.plain):
-            return names[-1]
-        lengths = {name: lasts(View(listed, name)) for name in names}
-        return (min if "shortest" in self.reading.plain else max)(names, key=lambda name: lengths[name])
+    def _several(self) -> list[str]:
+        """ "Both", "those", "each of them": the two that were compared, or the last list where it is short."""
+        if not _ALL_OF_THEM.search(self.reading.plain) or _PIECES.search(self.reading.plain):
+            return []
+        memory = self.memory
+        if memory.pair and set(memory.pair) == set(memory.topics[-2:]):
+            return list(memory.pair)
+        topic = (memory.topics or [""])[-1]
+        rest = _REST.search(self.reading.plain)
+        if rest and topic in memory.shown and len(memory.shown) <= _FEW:
+            return [name for name in memory.shown if name != topic]
+        return memory.shown if memory.shown_last and 1 < len(memory.shown) <= _FEW else []
 
-    def nothing_flagged(self, evidence: Evidence) -> NoReturn:
-        """Finish by saying that the run has no findings."""
-        samples = next((fact for fact in evidence.facts if fact.field == "samples"), None)
-        run = first_run(evidence)
-        if not self.say("nothing_flagged_of", evidence, run=run, samples=samples):
-            self.say("nothing_flagged", evidence)
-        raise Finished
+    def extreme(self) -> str | None:
+        """The longest, the darkest, the least certain finding, where the question means one by such a word."""
+        measure = superlative(self.reading.plain)
+        topic = (self.memory.topics or [""])[-1]
+        if measure is None or measure == Measure("p_value", False):
+            return None
+        if len(self.known.regions.get(topic, ())) > 1 and points_at_region(self.reading):
+            return None  # one of its places is meant
+        return self.ranked(measure)[0][0]
 
     def _pointed_at(self) -> str:
         """What "it", "this", "the other one" or no name at all stands for."""
@@ -304,6 +272,9 @@ class Desk(Results):
         """The only finding there is; else the answer asks back."""
         listed = self.try_("list_findings", run=self.run())
         names = [name for name in listing(listed) if name != without]
+        if len(names) > 1 and (part := self._part_of_run()):
+            listed = self.try_("list_findings", run=self.run(), part=part)
+            names = [name for name in listing(listed) if name != without] or names
         if len(names) == 1:
             return names[0]
         if not names:
@@ -311,6 +282,14 @@ class Desk(Results):
         some = [self.pen.finding(listed, name, short=True) for name in names[:4]]
         self.end("which_finding", listed, names=self.pen.alternatives(some))
         return None
+
+    def _part_of_run(self) -> str | None:
+        """The channel or feature that the question names, of those that the run's findings involve."""
+        known = self.reading.words
+        if "xchannel" not in known and not re.search(r"\b(?:of|with|in|about|the) [a-z]{3,}", self.reading.plain):
+            return None
+        run = first_run(self.use("overview", run=self.run()))
+        return match_name(self.reading, self.parts_of(run)) if run else None
 
     def two(self) -> tuple[str, str]:
         """The two findings of a comparison."""
@@ -327,7 +306,18 @@ class Desk(Results):
             return named[0], named[1]
         if len(named) == 1:
             return self._partner(named[0])
+        topic = (self.memory.topics or [""])[-1]
+        if topic.startswith("F") and _OTHER_OF_RUN.search(self.reading.plain) and (other := self._of_same_run(topic)):
+            return topic, other
         return self._last_two()
+
+    def _of_same_run(self, topic: str) -> str:
+        """ "The other monday one": of two findings of the run that the topic is of, the one that is not the topic."""
+        described = self.use("describe_finding", finding=topic)
+        run = View(described, topic)["run"]
+        names = listing(self.use("list_findings", run=str(run.value))) if run is not None else []
+        others = [name for name in names if name != topic]
+        return others[0] if len(others) == 1 else ""
 
     def _partner(self, named: str) -> tuple[str, str]:
         if self.turn.focus and self.turn.focus not in (named, self.memory.focus):
@@ -393,12 +383,4 @@ class Desk(Results):
         return str(first_value(evidence, "modality") or self.known.modality)
 
 
-def listing(evidence: Evidence) -> list[str]:
-    """The findings that a list result holds, in its order."""
-    names = [fact.subject for fact in evidence.facts if re.fullmatch(r"F\d+", fact.subject)]
-    return list(dict.fromkeys(names))
-
-
-def first_run(evidence: Evidence) -> str | None:
-    """The first run that a result is about."""
-    return next((fact.subject for fact in evidence.facts if re.fullmatch(r"R\d+", fact.subject)), None)
+__all__ = ["Desk", "first_run", "listing"]

@@ -82,6 +82,7 @@ class Memory:
         for evidence in turn.evidence:
             self.take(evidence)
         self._narrow(turn)
+        self._spoken_of(turn)
         self.focus = turn.focus
         return self
 
@@ -90,6 +91,14 @@ class Memory:
         if self.shown_last and turn.evidence and turn.evidence[-1].arguments.get("limit") == _GONE_THROUGH:
             told = [name for name in self.shown if re.search(rf"\b{name}\b", turn.answer)]
             self.shown = told or self.shown
+
+    def _spoken_of(self, turn: Turn) -> None:
+        """An answer that looked at several and names one first speaks of that one: "The longest is F2"."""
+        looked_at = [one for one in turn.evidence if one.tool in ("list_findings", *_ONE)]
+        first = re.split(r"(?<=[.!?:]) ", turn.answer, maxsplit=1)[0]
+        named = list(dict.fromkeys(re.findall(r"\bF\d+\b", first)))
+        if len(looked_at) > 1 and len(named) == 1 and "\n- " not in turn.answer and named[0] in self.shown:
+            self.topic(named[0])
 
     def take(self, evidence: Evidence) -> None:
         """Remember one result."""

@@ -10,8 +10,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from assistant.llm.aspects import asked_of_one
 from assistant.llm.clauses import clauses, heard
+from assistant.llm.compose import composed, corrects
+from assistant.llm.declined import declined
 from assistant.llm.dialogue import Memory, Turn, channel_names
+from assistant.llm.form import PLAINLY, by_form
 from assistant.llm.naming import match_name, position_in
 from assistant.llm.places import drawn
 from assistant.llm.pointing import region_meant
@@ -27,27 +31,26 @@ UNSURE, HARDLY, ABROAD = 0.27, 0.22, 0.15
 TORN, APART = 0.3, 0.1
 ABOUT_FINDING = (
     "why", "where", "when", "size", "map", "expected", "similar", "compare_normal", "repaired", "without", "blame",
-    "sure", "check", "method", "kind", "differs", "trust", "spread", "nearest",
+    "sure", "check", "method", "kind", "differs", "trust", "spread", "nearest", "facts",
 )  # fmt: skip
 WITHOUT_TOOLS = frozenset(
     ["who", "motive", "act", "future", "money", "advice", "cause", "offtopic", "thanks", "hello", "bye"]
 )
+_TOLD_BOTH = frozenset([*ABOUT_FINDING, "overview", "worst", "blame_run", "compare"]) - {
+    "method",
+    "repaired",
+    "without",
+}
 _PAIR = re.compile(r"\b(?:these|those|the) two\b|\bboth\b|\beach other\b")
 _ITS_VALUE = re.compile(
     r"^(?:and )?(?:what is )?the (?:p-value|score)\W*$|\bits\b|\b(?:it|this|that) ha(?:ve|s)\b"
     r"|\b(?:give|tell|show) (?:me )?(?:the|its)\b"
 )
 _VERBS = ("is", "was", "are", "were", "do", "does", "did", "has", "have")
-_ORDER_TO_LABEL = re.compile(r"\b(?:mark|label|tag|classify|record|register|dismiss|confirm|count|treat|log|note)\b")
-_ORDER_TO_WRITE = re.compile(
-    r"\b(?:incidents?|summ\w+|sum (?:it |this |that )?up|reports?|write|written|draft|prepare|prep|hand[- ]?over|"
-    r"brief\w*|log|note|notes|package|pack|tie|join|lump|link|escalate|compile|condense|raise|"
-    r"bundle|group|collect|combine|merge|together|wrap|ticket|case|dossier|document|file|open|create|start|e-?mail|"
-    r"send|forward|protocol|minutes|one-pager|recap|put)\b"
-)
-_ASKING = ("any", "which", "how", "what", "is", "are", "was", "were", "did", "does", "do")
-_WANTS = re.compile(
-    r"\bi (?:need|want|would like)\b|\bfor (?:my|the|our) \w+\W*$|\b(?:give|get|make|write|have) (?:me|us)\b"
+_WHICH_ARE_THEY = re.compile(
+    r"^(?:and |so |ok )*(?:which|what|who|name|list|show)(?: me)?(?: ones?| them| those| these| is it| are (?:they|"
+    r"those|these|left))?"
+    r"(?: (?:would|will|do|does)? ?(?:be|are|is|remain\w*|stay\w*|survive\w*|left|that|those|they))*\W*$"
 )
 _SUPPOSING = ("repaired", "without", "method")
 _THEN = re.compile(r"\b(?:then|after (?:that|this|it)|afterwards)\b")
@@ -58,14 +61,31 @@ _OF_THESE = re.compile(
     r"\b(?:any|some|which|all|how many) of (?:these|those|them|the (?:findings|events|rows|alarms))\b"
 )
 _ONE_OF_A_DAY = re.compile(r"\bxtime (?:one|event|thing|alarm|incident|episode|blip)\b")
-_LABELLING = frozenset(["false_alarm", "confirm", "label", "normal"])
-PLAINLY = 0.5  # how near an order to change the store must come where none of its words stands there
 _CARRIED = frozenset(["score", "p_value"])  # what "and of the other one?" still asks for
 _ANOTHER = re.compile(
     r"^(?:and |or |what about |how about )*(?:of |for |with |in )?"
     r"the (?:previous|other|next|former|latter)(?: (?:one|finding|part|event))?\W*$"
 )
-_POLITE = re.compile(r"^(?:can|could|would|will) (?:you|we) (?:please )?")
+_TAKEN_BACK = frozenset(
+    [
+        "no",
+        "nope",
+        "sorry",
+        "oops",
+        "argh",
+        "wait",
+        "hang",
+        "hold",
+        "wrong",
+        "not",
+        "i",
+        "mean",
+        "meant",
+        "actually",
+        "rather",
+        "instead",
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -77,6 +97,9 @@ class Ask:
     shortened: bool = False  # taken over from the question before ("and F4?")
     between: tuple[str, ...] = ()  # the two readings that are as likely as each other, where it is unclear
     before: str = ""  # the intent of the question before, where this one may agree to what that one showed
+    about: tuple[str, ...] = ()  # the facts of one finding that are asked for
+    also: str = ""  # the other reading, where both are as likely and both are answered
+    brief: bool = False  # the same again, in fewer sentences
 
 
 def remembered(turns: Sequence[Turn]) -> list[Memory]:
@@ -117,6 +140,8 @@ def interpret(
     if drawn(reading.text):
         return Ask("place", reading)
     before = previous.intent if previous else ""
+    if refused := declined(reading.plain, before):
+        return Ask(refused, reading)
     if taught := lesson(reading.text, before):
         return Ask(taught.intent, reading, before=before)
     if previous and previous.between and (chosen := _chosen(reading, previous)):
@@ -128,10 +153,26 @@ def interpret(
         return Ask(previous.intent, previous.reading)
     if shortened := _shortened(reading, previous, memory, answers):
         kept = previous.reading.concepts & _CARRIED if previous else frozenset()
-        return Ask(shortened, replace(reading, concepts=reading.concepts | kept), shortened=True)
-    intent = _by_form(reading, _by_names(reading, reading.intent, memory, focus))
-    if previous and previous.intent == "compare" and _WHICH_OF_TWO.search(reading.plain):
-        intent = "compare"
+        about = previous.about if previous else ()
+        return Ask(shortened, replace(reading, concepts=reading.concepts | kept), shortened=True, about=about)
+    intent = by_form(reading, _by_names(reading, reading.intent, memory, focus))
+    pair = bool(memory.pair and set(memory.pair) == set(memory.topics[-2:]))
+    if (pair or before == "compare") and _WHICH_OF_TWO.search(reading.plain):
+        return Ask("compare", reading)
+    if before == "alpha" and previous and _WHICH_ARE_THEY.search(reading.plain):
+        levels = previous.reading.mentions.levels
+        return Ask("list", replace(reading, mentions=replace(reading.mentions, levels=levels)))
+    if intent == "size" and memory.modality == "table" and memory.topics:
+        return Ask("facts", reading, about=("reading",))  # a row has no extent: its values are meant
+    if built := composed(reading, memory, before, focus):
+        if built == "again" and previous:
+            return replace(previous, brief=True)
+        about = asked_of_one(reading).aspects
+        if built == before == "facts" and not about and previous:
+            about = previous.about
+        if {"p", "alpha", "score", "share"} & set(about) and "xchannel" not in reading.words:
+            about = tuple(one for one in about if one != "reading")
+        return Ask(built, reading, about=about)
     if previous and previous.intent in _SUPPOSING and intent in ("sure", "guide_p") and _THEN.search(reading.plain):
         intent = previous.intent  # "what is the p-value then?"
     known = HARDLY if reading.language == "English" else ABROAD
@@ -140,6 +181,8 @@ def interpret(
     elif intent == "help" and _torn(reading) and (focus or memory.topics):
         intent = "why"  # "what is this" beside a finding
     elif intent == reading.intent and _torn(reading):
+        if (focus or memory.topics) and {name for name, _ in reading.scores[:2]} <= _TOLD_BOTH:
+            return Ask(intent, reading, also=reading.scores[1][0])
         return Ask("unclear", reading, between=(reading.scores[0][0], reading.scores[1][0]))
     return Ask(intent, reading)
 
@@ -250,7 +293,8 @@ def _places_again(reading: Reading, previous: Ask | None, memory: Memory) -> Rea
 def _shortened(reading: Reading, previous: Ask | None, memory: Memory, answers: bool) -> str:
     """The intent of a follow-up that names only what is new ("and the second one?"), "" for a full question."""
     named = [word for word in reading.words if word.startswith("x")]
-    rest = [word for word in reading.words if not word.startswith("x") and word != "?" and word not in connectives()]
+    ties = connectives() | (_TAKEN_BACK if corrects(reading.plain) else frozenset())
+    rest = [word for word in reading.words if not word.startswith("x") and word != "?" and word not in ties]
     if previous and previous.intent in ("repaired", "without") and _names_a_part(reading, memory):
         return previous.intent
     if previous and _ANOTHER.search(reading.plain):
@@ -271,7 +315,8 @@ def _shortened(reading: Reading, previous: Ask | None, memory: Memory, answers: 
     if "xregion" in named:
         return last if last in ("repaired", "where", "size") else "where"
     if intents().get(last, {}).get("changes"):
-        return last if answers or {"too", "also", "same"}.intersection(reading.words) else "why"
+        again = answers or corrects(reading.plain) or {"too", "also", "same"}.intersection(reading.words)
+        return last if again else "why"
     if named == ["xsample"] and last in ("where", "when", "size", "sure"):
         return "why"  # it may not have been flagged at all; all of these are told with it
     if last == "compare" or last in ABOUT_FINDING:
@@ -335,27 +380,6 @@ def _points_at_another(reading: Reading, memory: Memory, focus: str | None) -> b
     named = (reading.mentions.findings or [""])[0]
     others = [name for name in (*memory.topics, focus or "") if name and name != named]
     return bool({"it", "this", "that"}.intersection(reading.words)) and bool(others)
-
-
-def _by_form(reading: Reading, intent: str) -> str:
-    """Correct by the form of the sentence: questions never change the store."""
-    asks = reading.asks or (reading.words[:1] and reading.words[0] in _ASKING)
-    if intent == "incident" and (
-        not (_ORDER_TO_WRITE.search(reading.plain) or reading.mentions.incidents)
-        or re.search(r"\b(?:no|not an?|without an?) (?:incident|report)\b", reading.plain)
-        or (asks and not _POLITE.search(reading.plain) and not _WANTS.search(reading.plain))
-    ):
-        return next(name for name, _ in reading.scores if not intents()[name].get("changes"))
-    if not str(intent).startswith("label_"):
-        return intent
-    if reading.words and reading.words[0] in ("show", "list", "which", "how", "give"):
-        return "list"
-    if reading.score < PLAINLY and not reading.concepts & _LABELLING:
-        return "why"
-    polite = _POLITE.search(reading.plain) and _ORDER_TO_LABEL.search(reading.plain)
-    if not reading.asks or polite:
-        return intent
-    return "check" if reading.mentions.samples else "sure"
 
 
 def _unsure(reading: Reading) -> str:

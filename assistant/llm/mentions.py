@@ -272,5 +272,9 @@ _RULES: list[tuple[re.Pattern[str], Callable[[re.Match[str], Mentions], str]]] =
                 rf"(?=\s*(?:{_THING}|in the list|of (?:them|these|those)|please|(?:with|and|to|against|versus) the"
                 r"|[?.!,]|$))(?:\s+(?:{_THING})\b)?"),
      _ordinal_of("places", "xordinal")),
+    (re.compile(r"\bof (?:the |all |those )?(?P<number>\d{1,7})\b(?!\.\d|%)|(?P<unit>\d{1,7})(?= (?:units?|gr[ea]y|"
+    r"levels?|times|degrees|px|"
+                r"pixels|points|minutes|min|hours|seconds|stamps|bar|amps?|rpm|euros?|mm|litres?)\b)"),
+     lambda match, seen: "of xcount" if match["number"] else " xcount "),
     (re.compile(r"(?<![\w.])\d{1,7}(?![\w%]|\.\d)"), _bare),
 ]  # fmt: skip

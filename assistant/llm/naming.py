@@ -68,3 +68,22 @@ def match_name(reading: Reading, names: Sequence[str]) -> str | None:
         if any(word in words and not any(word in rival.split() for rival in rivals) for word in own):
             return name
     return None
+
+
+_HALF = re.compile(
+    r"\b(upper|lower|top|bottom)\b|\b(?:on|at|to|towards) the (left|right)\b|\b(left|right)[- ](?:hand|side|half|"
+    r"edge|part)\b"
+)
+
+
+def sides(text: str) -> set[str]:
+    """The halves that a text names where it names no corner: "at the bottom, left or right" -> lower."""
+    text = _NO_SIDE.sub("", _RANK.sub("", text))
+    if " " in (position_in(text) or "") and not {"left", "right"} <= set(re.findall(r"[a-z]+", text)):
+        return set()
+    found = {_SIDES[word] for groups in _HALF.findall(text) for word in groups if word in _SIDES}
+    if {"left", "right"} <= found:
+        found -= {"left", "right"}
+    if {"upper", "lower"} <= found:
+        found -= {"upper", "lower"}
+    return found if len(found) == 1 and "centre" not in found else set()

@@ -30,6 +30,7 @@ from assistant.llm.results import Call, Finished, Need
 from assistant.llm.skills import skills
 from assistant.llm.tool_model import ToolModel
 
+BRIEF = 2  # sentences of an answer that is wanted short
 _ROLES = {"system": "system", "human": "human", "ai": "assistant", "tool": "tool"}
 
 
@@ -82,8 +83,10 @@ def reply(entries: Sequence[Entry], tools: Sequence[dict[str, Any]]) -> tuple[st
     try:
         for desk in _questions(turns, _defaults(tools)):
             desks.append(desk)
-            with suppress(Finished):
-                skills()[desk.asked.intent](desk)
+            for intent in filter(None, (desk.asked.intent, desk.asked.also)):
+                desk.asked = replace(desk.asked, intent=intent)
+                with suppress(Finished):
+                    skills()[intent](desk)
     except Need as need:
         return "", need.calls
     return _text(desks, turns), []
@@ -108,7 +111,7 @@ def _questions(turns: Sequence[Turn], defaults: dict[str, dict[str, Any]]) -> It
 def _text(desks: Sequence[Desk], turns: Sequence[Turn]) -> str:
     """The answer without sentences that were found wrong. A reader of another language is told once, in that
     language, that answers are in English."""
-    texts = [text for desk in desks if (text := desk.pen.text(without=turns[-1].wrong))]
+    texts = [text for desk in desks if (text := desk.pen.text(turns[-1].wrong, BRIEF if desk.asked.brief else None))]
     desk = desks[-1]
     if not texts:
         desk.say("corrected_away")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
@@ -32,10 +33,32 @@ class Nearest:
         self.examples = self._matrix(rows)  # (example, feature), rows of length 1
         self._targets = np.zeros((len(rows), len(self.intents)), np.float32)
         self._targets[np.arange(len(rows)), [self.intents.index(name) for name in names]] = 1.0
+        self._dual = cho_solve(self._factor(), self._targets, check_finite=False)  # (example, intent)
+
+    def _factor(self) -> tuple[np.ndarray, bool]:
         kernel = _kernel((self.examples @ self.examples.T).toarray())
-        kernel[np.diag_indices(len(rows))] += RIDGE
-        self._factor = cho_factor(kernel, overwrite_a=True, check_finite=False)
-        self._dual = cho_solve(self._factor, self._targets, check_finite=False)  # (example, intent)
+        kernel[np.diag_indices(len(self._targets))] += RIDGE
+        return cho_factor(kernel, overwrite_a=True, check_finite=False)
+
+    def save(self, path: Path) -> None:
+        """Keep what was learned, so that it need not be learned again at the next start."""
+        parts = {key: getattr(self.examples, key) for key in ("data", "indices", "indptr", "shape")}
+        keys = sorted(self.rarity)
+        rarity = np.array([self.rarity[key] for key in keys])
+        np.savez(path, dual=self._dual, targets=self._targets, intents=self.intents, keys=keys, rarity=rarity, **parts)
+
+    @classmethod
+    def load(cls, path: Path) -> Nearest:
+        """What `save` kept."""
+        with np.load(path, allow_pickle=False) as kept:
+            one = cls.__new__(cls)
+            keys = [str(key) for key in kept["keys"]]
+            one.rarity = dict(zip(keys, kept["rarity"].tolist(), strict=True))
+            one.columns = {key: column for column, key in enumerate(keys)}
+            one.intents = tuple(str(name) for name in kept["intents"])
+            one._dual, one._targets = kept["dual"], kept["targets"]
+            one.examples = csr_matrix((kept["data"], kept["indices"], kept["indptr"]), shape=tuple(kept["shape"]))
+        return one
 
     def scores(self, found: Iterable[str]) -> tuple[tuple[str, float], ...]:
         """Every intent with its score, best first."""
@@ -48,7 +71,7 @@ class Nearest:
 
     def left_out(self) -> float:
         """Share of examples whose intent is found from all the other examples (leave-one-out, in closed form)."""
-        inverse = cho_solve(self._factor, np.eye(len(self._targets), dtype=np.float32), check_finite=False)
+        inverse = cho_solve(self._factor(), np.eye(len(self._targets), dtype=np.float32), check_finite=False)
         guesses = self._targets - self._dual / np.diag(inverse)[:, None]
         return float((guesses.argmax(1) == self._targets.argmax(1)).mean())
 

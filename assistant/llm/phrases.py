@@ -38,7 +38,9 @@ class Pen:
         filled = self.fill(key, slots)
         if filled is None:
             return False
-        self.sentences.append(_cite(_opened(filled), evidence))
+        sentence = _cite(_opened(filled), evidence)
+        if sentence not in self.sentences:
+            self.sentences.append(sentence)
         self.asks_back |= filled.endswith("?")
         return True
 
@@ -61,13 +63,14 @@ class Pen:
         for sentence in re.split(r"(?<=[.!?])\s+(?=[A-Z\"])", text.strip()):
             self.sentences.append(_cite(sentence, [evidence]))
 
-    def item(self, text: str, evidence: Evidence) -> None:
+    def item(self, text: str, *evidence: Evidence) -> None:
         """Add a line of a list."""
-        self.sentences.append("- " + _cite(text, [evidence]))
+        self.sentences.append("- " + _cite(text, evidence))
 
-    def text(self, without: Iterable[str] = ()) -> str:
-        """The answer; sentences in `without` are left out."""
+    def text(self, without: Iterable[str] = (), most: int | None = None) -> str:
+        """The answer, at most its first `most` sentences; sentences in `without` are left out."""
         left = [sentence for sentence in self.sentences if _bare(sentence) not in {_bare(one) for one in without}]
+        left = left[:most]
         return re.sub(r" ?\n ?", "\n", " ".join(f"\n{one}" if one.startswith("- ") else one for one in left)).strip()
 
     @staticmethod

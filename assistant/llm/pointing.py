@@ -15,7 +15,10 @@ from assistant.llm.understand import Reading
 _THE = r"\b(?:the|that|this|only|just|its)\s+(?:two\s+)?"
 _SMALL = re.compile(_THE + r"(?:small\w*|tiny|minor|lesser|little|weak\w*|faint\w*)\b")
 _LARGE = re.compile(_THE + r"(?:big\w*|larg\w*|major|main|strong\w*|worst|worse)\b")
-_OTHER = re.compile(r"\b(?:other|second|remaining) (?:spot|mark|region|one|area|place|scratch|stain|blob|defect)\b")
+_OTHER = re.compile(
+    r"\bother way a?round\b|\bvice versa\b|\bthe reverse\b|\bconversely\b|"
+    r"\b(?:other|second|remaining) (?:spot|mark|region|one|area|place|scratch|stain|blob|defect)\b"
+)
 _OTHER_PART = re.compile(r"\bother\b")
 _THAT_PART = re.compile(
     r"\b(?:that|this|same|the|its) (?:channel|sensor|feature|column|field|gauge|signal|value|reading)\b|\bthe unit\b"

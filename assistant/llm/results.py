@@ -42,6 +42,7 @@ class Results:
         self.defaults = defaults
         self.pen = Pen(turn.question)
         self.used: list[Evidence] = []  # results that this question asked for
+        self.told: list[object] = []  # tellers that have spoken (see skills.facts)
         self.sources: dict[str, str] = {}  # evidence of the whole conversation: id -> tool
         self.known = memory.copy()
         for evidence in turn.evidence:

@@ -26,7 +26,18 @@ _BOTH_RUNS = re.compile(
     r"|\b(?:worse|better|more|fewer|less)\b.*\b(?:since|than) (?:on )?"
     r"(?:yesterday|last \w+|(?:mon|tues|wednes|thurs|fri|satur|sun)day)\b"
 )
-_WHAT_IS_IT = re.compile(r"^(?:so |and |ok )*what is (?:this|that|it|this one)(?: here)?\W*$")
+_WHAT_IS_IT = re.compile(
+    r"^(?:so |and |ok )*what (?:is (?:this|that|it|this one)|am i (?:looking at|seeing)|do i see|"
+    r"are we looking at)(?: here)?\W*$"
+)
+_OUT_OF = re.compile(
+    r"^(?:and |so )*(?:as|in) (?:a )?(?:per ?cent|percentage|fraction|share|proportion)\W*$|"
+    r"^(?:and |so )*(?:that is )?out of(?: how many| what)?(?: in all| in total)?\W*$|\bshare of (?:the )?xcount\b"
+)
+_WHICH_SOURCE = re.compile(
+    r"^(?:so |and |but )*(?:which|what) (?:lot|line|file|source|batch|shift|run|folder|set) (?:is|was|are|"
+    r"were) (?:that|this|it|those|they)\b"
+)
 _LEAVES_OUT = re.compile(r"\b(?:leav\w+|tak(?:e|ing) .* out|dropp?\w*|ignor\w+|without|exclud\w+)\b")
 _HOW_MANY_HAS = re.compile(
     r"\bhow many (?:events|findings|alarms|hits|rows|anomalies)\b|\b(?:only|just) (?:the )?[\w ]+ ones\b"
@@ -73,6 +84,11 @@ def by_phrase(reading: Reading, memory: Memory, last: str, focus: str | None, an
     topic = focus or (memory.topics[-1] if memory.topics else "")
     if topic and _WHAT_IS_IT.search(words):
         return "why"
+    counts = " ".join(reading.words)
+    if _OUT_OF.search(counts) and ("xcount" in counts or not topic or last in ("overview", "list", "runs")):
+        return "overview"
+    if _WHICH_SOURCE.search(words) and not topic:
+        return "when"
     if _SCORED.search(words) and not reading.mentions.times:
         return "when"
     if _THE_LEVEL.search(words) and not reading.mentions.levels:
@@ -116,4 +132,4 @@ def asks_for_the_level(words: str) -> bool:
 
 def asks_for_the_run(words: str) -> bool:
     """Whether a folded text asks when something was scored, or which dates the data are of."""
-    return bool(_SCORED.search(words))
+    return bool(_SCORED.search(words) or _WHICH_SOURCE.search(words))

@@ -1,7 +1,8 @@
-"""Puts misspelt words right by the nearest word of a vocabulary. Knows letters, nothing else."""
+"""Puts misspelt words right by the nearest word of a vocabulary, or by its consonants. Knows letters, nothing else."""
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -16,19 +17,30 @@ class Speller:
         self._near: dict[tuple[str, int], list[str]] = defaultdict(list)
         for word in sorted(self.vocabulary):
             self._near[word[0], len(word)].append(word)
+        self._bones: dict[str, list[str]] = defaultdict(list)
+        for word in sorted(self.vocabulary):
+            self._bones[_bones(word)].append(word)
         self._memory: dict[str, str] = {}
 
     def correct(self, word: str) -> str:
         """The word, or its nearest neighbour where it is not known."""
-        if len(word) < 4 or not word.isalpha() or word in self.known or self._inflected(word):
+        if len(word) < 3 or not word.isalpha() or word in self.known or self._inflected(word):
             return word
         if word not in self._memory:
-            self._memory[word] = self._nearest(word)
+            near = self._nearest(word) if len(word) > 3 else word
+            self._memory[word] = near if near != word else self._without_vowels(word)
         return self._memory[word]
 
     def _inflected(self, word: str) -> bool:
         endings = ("s", "es", "ed", "d", "ing", "ly", "er", "ness")
         return any(word.endswith(end) and word[: -len(end)] in self.known for end in endings)
+
+    def _without_vowels(self, word: str) -> str:
+        """The one word of the same consonants: "hapend" -> "happened", "mch" -> "much"."""
+        bones = _bones(word)
+        enough = len(bones) >= (4 if re.search("[aeiouy]", word[1:]) else 3)
+        found = self._bones.get(bones, ()) if enough else ()
+        return found[0] if len(found) == 1 and len(word) < len(found[0]) else word
 
     def _nearest(self, word: str) -> str:
         allowed = 2 if len(word) >= 8 else 1
@@ -39,6 +51,12 @@ class Speller:
         if len(word) == 4:
             near = [(steps, other) for steps, other in near if sorted(word) == sorted(other)]
         return min(near, key=lambda item: (item[0], abs(len(item[1]) - len(word)), item[1]))[1] if near else word
+
+
+def _bones(word: str) -> str:
+    """The first letter and the consonants after it, doubled ones once."""
+    bones = word[:1] + re.sub(r"[aeiouy]", "", word[1:])
+    return re.sub(r"(.)\1+", r"\1", bones)
 
 
 def distance(one: str, two: str) -> int:

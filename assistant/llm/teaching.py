@@ -28,9 +28,11 @@ _ANYTHING = re.compile(
 )
 _THIS = re.compile(r"\b(?:(?:this|that) (?:kind|one|type|sort)|it|this|that|these|here|such)\b", re.I)
 _UNDO = re.compile(
-    _PLEASE + r"(?:undo|revert|take|roll|reverse)\s+(?:(?P<change>A\d{1,7})|(?:back\s+)?(?:that|this|it|my|the)?\s*"
+    _PLEASE
+    + r"(?:undo[.!?\s]*$|(?:undo|revert|take|roll|reverse)\s+(?:(?P<change>A\d{1,7})|(?:back\s+)?(?:that|this|it|my|"
+    r"the)?\s*"
     r"(?:last |latest |previous )?(?:change|label|labels|labelling|verdict|rule|recalibration|calibration|incident|one|"
-    r"thing)?(?:\s+(?:of|on|about|for|to)\s+(?P<finding>F\d{1,7}))?)(?:\s+back)?\s*(?:again|please|now)?[.!?\s]*$",
+    r"thing)?(?:\s+(?:of|on|about|for|to)\s+(?P<finding>F\d{1,7}))?)(?:\s+back)?\s*(?:again|please|now)?[.!?\s]*$)",
     re.I,
 )
 _RULE = re.compile(r"\brule\s*(?:no\.?|number|#)?\s*(?P<rule>\d{1,6})\b", re.I)

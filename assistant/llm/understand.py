@@ -7,12 +7,17 @@ Turns text into a `Reading`. The vocabulary and the example questions are data (
 from __future__ import annotations
 
 import itertools
+import os
 import re
+import tempfile
 import unicodedata
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from hashlib import sha256
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -77,9 +82,13 @@ class Reading:
 def understand(text: str, names: tuple[str, ...] = ()) -> Reading:
     """Read one question; `names` are the channels and features that it may name."""
     language, plain = normalise(text)
+    own = _features(_words(mentions.find(plain)[1], names), language) if language in _translations() else None
+    plain = translated(plain, language)
     seen, rest = mentions.find(plain)
     words = _words(rest, names)
-    features, concepts, known = _features(words, language)
+    features, concepts, known = _features(words, "English")
+    if own is not None:
+        features, concepts = features | {key for key in own[0] if key[0] == "c"}, concepts | own[1]
     return Reading(text, language, words, concepts, _nearest().scores(features), seen, known, plain)
 
 
@@ -101,7 +110,16 @@ def _named(names: tuple[str, ...]) -> re.Pattern[str]:
 
 def fold(text: str) -> str:
     """Lower case, no accents, plain quotation marks, single spaces."""
-    text = text.lower().replace("ß", "ss").replace("’", "'").replace("‘", "'").replace("–", "-").replace("—", " - ")
+    text = (
+        text.lower()
+        .replace("ß", "ss")
+        .replace("’", "'")
+        .replace("‘", "'")
+        .replace("–", "-")
+        .replace("—", " - ")
+        .replace("¿", "")
+        .replace("¡", "")
+    )
     text = "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
     return re.sub(r"\s+", " ", text).strip()
 
@@ -114,6 +132,23 @@ def normalise(text: str) -> tuple[str, str]:
     if language == "English":
         words = [_lexicon().speller.correct(word) for word in words]
     return language, re.sub(r"\s+", " ", "".join(words)).strip()
+
+
+def translated(text: str, language: str) -> str:
+    """A folded text word by word in English, as far as its words are known; English stays as it is."""
+    words = _translations().get(language)
+    return words[0].sub(lambda found: words[1][found[0]], text) if words else text
+
+
+@cache
+def _translations() -> dict[str, tuple[re.Pattern[str], dict[str, str]]]:
+    """For each other language: what matches its words, the longest first, and their English."""
+    found = {}
+    for name, text in _read("translations.yaml").items():
+        pairs = dict(one.strip().split("=") for one in text.split("|"))
+        spelled = sorted((re.escape(word) for word in pairs), key=len, reverse=True)
+        found[name] = re.compile(rf"(?<![\w-])(?:{'|'.join(spelled)})(?![\w-])"), pairs
+    return found
 
 
 def _written_out(word: str) -> str:
@@ -152,12 +187,21 @@ def _language(words: set[str]) -> str:
     """The language whose common words are most, if they are at least as many as the English ones; "" for none."""
     lexicon = _lexicon()
     words = {word for word in words if not any(char.isdigit() for char in word)}
-    votes = {name: len(words & markers) for name, markers in lexicon.markers.items()}
+    votes = {name: len(words & (markers | _foreign()[name])) for name, markers in lexicon.markers.items()}
     english = len(words & lexicon.english)
     best = max(votes, key=lambda name: votes[name])
     if votes[best] >= max(1, english) and (votes[best] > 1 or not english):
         return best
     return "English" if words else ""
+
+
+@cache
+def _foreign() -> dict[str, frozenset[str]]:
+    """The words of each other language that are none in English."""
+    known = _lexicon().english
+    return {
+        name: frozenset(word for word in pairs if word not in known) for name, (_, pairs) in _translations().items()
+    }
 
 
 def _features(words: tuple[str, ...], language: str) -> tuple[set[str], frozenset[str], float]:
@@ -265,6 +309,31 @@ def _lexicon() -> _Lexicon:
 
 @cache
 def _nearest() -> Nearest:
+    """Learned from the examples once and kept on this machine, by a name that changes with what it is learned from."""
+    kept = _kept_as()
+    if kept.is_file():
+        return Nearest.load(kept)
+    learned = _learned()
+    with suppress(OSError):  # a home that cannot be written to costs a few seconds at each start, no more
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(suffix=".npz", dir=kept.parent)
+        os.close(handle)
+        learned.save(Path(name))
+        os.replace(name, kept)
+    return learned
+
+
+def _kept_as() -> Path:
+    """Where the learned intents are kept: named by the vocabulary, the examples and the code that reads them."""
+    here = Path(__file__).parent
+    sources = [resources.files("prompts") / "narrator" / name for name in ("intents.yaml", "lexicon.yaml")]
+    sources += [here / name for name in ("understand.py", "nearest.py", "mentions.py", "spelling.py")]
+    digest = sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "anomaly-assistant" / f"intents-{digest}.npz"
+
+
+def _learned() -> Nearest:
     rows = [(name, str(text)) for name, intent in intents().items() for text in intent["examples"]]
     found = [_features(_words(mentions.find(normalise(text)[1])[1]), "English")[0] for _, text in rows]
     return Nearest([name for name, _ in rows], found)

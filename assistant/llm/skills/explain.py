@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from assistant.evidence import Evidence
@@ -132,7 +133,7 @@ def _say_regions(desk: Desk, evidence: Evidence, view: View, label: str) -> None
 def when(desk: Desk) -> None:
     """Start and end of an event; of other samples, and of what was scored when, the time of the run."""
     if asks_for_the_run(desk.reading.plain):
-        _say_run(desk, desk.run() or desk.memory.run)
+        _say_run(desk, _earlier(desk) or desk.run() or desk.memory.run)
         return
     name = desk.finding()
     evidence = desk.use("describe_finding", finding=name)
@@ -153,6 +154,14 @@ def when(desk: Desk) -> None:
     first = view.first
     if first is not None:
         desk.say("blame_first", evidence, name=name, part=first.name, share=first["share"])
+
+
+def _earlier(desk: Desk) -> str | None:
+    """The run before the latest, where the earlier of the two is asked for."""
+    if not re.search(r"\b(?:earlier|older|previous|first)\b", desk.reading.plain):
+        return None
+    latest = first_run(desk.use("overview")) or "R1"
+    return f"R{int(latest[1:]) - 1}" if latest != "R1" else None
 
 
 def _say_run(desk: Desk, run: str | None) -> None:

@@ -8,6 +8,8 @@ from assistant.evidence import Evidence
 from assistant.llm.desk import Desk
 from assistant.llm.dialogue import first_value, sample_topic
 from assistant.llm.skills import skill, skills
+from assistant.llm.skills.explain import say_seen
+from assistant.llm.skills.facts import say_reading
 from assistant.llm.skills.runs import say_where
 from assistant.llm.view import View
 
@@ -15,8 +17,6 @@ from assistant.llm.view import View
 @skill("blame")
 def blame(desk: Desk) -> None:
     """The channels, features or regions that carry the score, most guilty first."""
-    from assistant.llm.skills.explain import say_seen
-
     name = desk.finding()
     evidence = desk.use("explain_finding", finding=name)
     view, label = View(evidence, name), desk.pen.finding(evidence, name)
@@ -26,11 +26,14 @@ def blame(desk: Desk) -> None:
     asked = view.part(desk.part(name, required=False)) if view.parts else None
     if asked is not None and asked is not carriers[0]:
         desk.say("blame_asked", evidence, part=asked.name, share=asked["share"], name=label)
-        desk.say("seen_channel" if view.modality == "series" else "seen_cell", evidence, part=asked.name,
-                 observed=asked["observed"], expected=asked["expected"])  # fmt: skip
+        if asked["observed"] is not None:
+            say_reading(desk, evidence, view, asked)
     desk.say("blame_first", evidence, name=name if desk.pen.sentences else label, part=carriers[0].name,
              share=carriers[0]["share"])  # fmt: skip
-    say_seen(desk, evidence, view)
+    if view.first is not None and view.first["observed"] is not None and view.modality != "video":
+        say_reading(desk, evidence, view, view.first)
+    elif view.modality == "video":
+        say_seen(desk, evidence, view)
     if asked is None:
         for piece in carriers[1:3]:
             if piece.share >= 5:

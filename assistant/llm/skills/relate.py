@@ -6,8 +6,9 @@ import re
 
 from assistant.evidence import Evidence, Fact
 from assistant.llm.desk import Desk
-from assistant.llm.phrases import span
+from assistant.llm.phrases import rounded, span
 from assistant.llm.skills import skill
+from assistant.llm.skills.measured import say_measured
 from assistant.llm.view import View, number
 
 ALIKE = 0.8  # similarity (a cosine) from which two findings are called the same kind
@@ -65,6 +66,7 @@ def compare(desk: Desk) -> None:
     one, two = View(evidence, first), View(evidence, second)
     if (number(one["p_value"]) or 0.0) > (number(two["p_value"]) or 0.0):
         one, two = two, one
+    say_measured(desk, evidence, one, two)
     label, other = desk.pen.finding(evidence, one.name), desk.pen.finding(evidence, two.name)
     key = "compare_p" if number(one["p_value"]) == number(two["p_value"]) else "compare_more"
     desk.say(key, evidence, first=label, second=other, p=one["p_value"], q=two["p_value"])
@@ -109,5 +111,8 @@ def compare_normal(desk: Desk) -> None:
     ):
         desk.say("normal_score", evidence, name=label, score=view["score"])
     desk.say("normal_max", evidence, max=facts.get("normal_max_score"))
+    own, most = number(view["score"]), number(facts.get("normal_max_score"))
+    if own and most and own >= 1.1 * most:
+        desk.say("normal_ratio", evidence, name=name, times=rounded(own / most, 2))
     desk.say("p_of", evidence, name=name, p=view["p_value"], alpha=view["alpha"])
     say_seen(desk, evidence, view)

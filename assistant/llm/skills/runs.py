@@ -211,7 +211,7 @@ def list_findings(desk: Desk) -> None:
         desk.say("list_only", evidence, name=names[0])
     _head(desk, evidence, arguments, len(names))
     for name in names[:20]:
-        desk.pen.item(_line(desk, evidence, name, arguments), evidence)
+        desk.pen.item(list_line(desk, evidence, name, arguments), evidence)
 
 
 def _filters(desk: Desk) -> dict[str, Any]:
@@ -312,7 +312,7 @@ def _head(desk: Desk, evidence: Evidence, arguments: dict[str, Any], shown: int)
         desk.say("list_head_plain", evidence, order=order)
 
 
-def _line(desk: Desk, evidence: Evidence, name: str, arguments: dict[str, Any]) -> str:
+def list_line(desk: Desk, evidence: Evidence, name: str, arguments: dict[str, Any]) -> str:
     """One line of a list: name, p-value, place or channel, state."""
     view = View(evidence, name)
     pieces = [desk.pen.finding(evidence, name)]
@@ -348,7 +348,7 @@ def _within(desk: Desk) -> None:
         desk.end("time_none", evidence)
     desk.say("list_head_plain", evidence, order=_ORDERS["index"])
     for name in names[:20]:
-        desk.pen.item(_line(desk, evidence, name, {"order": "index"}), evidence)
+        desk.pen.item(list_line(desk, evidence, name, {"order": "index"}), evidence)
 
 
 def _at_time(desk: Desk) -> None:

@@ -24,7 +24,7 @@ def guide(desk: Desk) -> None:
         used = next((fact for fact in told.facts if fact.field == "alpha"), None)
         desk.end("alpha_now", told, run=first_run(told), alpha=used)
     evidence = desk.use("read_guide", topic=topic)
-    sentences = _sentences(evidence)
+    sentences = sentences_of(evidence)
     if topic == "alpha":  # told within the guide on p-values
         sentences = [one for one in sentences if "alpha" in one.lower()] or sentences
     for sentence in sentences[: 6 if desk.asked.intent == "help" else _SENTENCES]:
@@ -40,7 +40,7 @@ def _topic(desk: Desk) -> str:
     return GUIDES[desk.asked.intent]
 
 
-def _sentences(evidence: Evidence) -> list[str]:
+def sentences_of(evidence: Evidence) -> list[str]:
     """The sentences of a guide; headings are left out."""
     text = evidence.note or next((str(fact.value) for fact in evidence.facts if fact.field in ("text", "guide")), "")
     lines = [line.strip("-* ").strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
@@ -56,7 +56,7 @@ def source(desk: Desk) -> None:
         desk.pen.sentences.append(f"{desk.pen.fill('source_of', {'tool': desk.sources[named[0]].replace('_', ' ')})}")
     elif named:
         desk.say("source_unknown")
-    for sentence in _sentences(evidence)[:3]:
+    for sentence in sentences_of(evidence)[:3]:
         desk.pen.quote(sentence, evidence)
 
 
