@@ -103,7 +103,7 @@ def cause_problem(scene: Scene, pool: Pool, asked: str = "") -> str:
             effect, cause = (before, after) if behind else (after, before)
             if _DENIED.search(before) or _DENIED.match(after.lstrip()):
                 continue
-            cause = re.split(r"[;:]|, (?:which|so|and|but)\b|\. ", cause)[0 if behind else -1]
+            cause = re.split(r"[;:]|, (?:which|so|and|but)\b|\. | and (?:is|was|are)\b", cause)[0 if behind else -1]
             if _is_judged(effect, match[0], scene) and _known(cause, scene, match, behind):
                 continue
             if _told(cause, pool, asked) or (len(cause.strip(" .")) > 2 and pool.says(cause.strip(" .,"))):

@@ -97,7 +97,7 @@ def _unheard(binder: Binder) -> list[str]:
 def _unsure(binder: Binder) -> list[str]:
     """ "extreme value leads with 58 %": the confidence of the kind that is named beside it."""
     scene, pool, found = binder.scene, binder.pool, []
-    for number in scene.numbers:
+    for number in [n for n in scene.numbers if n.unit == "%"]:
         for known in binder.facts_of(number):
             field = {"kind_confidence": "kind", "second_kind_fit": "second_kind"}.get(known.fact.field)
             names = {str(k.fact.value): k for k in pool.texts if k.fact.field in FIELDS and k.bases & known.bases}

@@ -79,6 +79,9 @@ class Loosely:
     def _spoken_of(self, known: Known) -> bool:
         """Whether a word of a fact's field stands in the sentence: "named", "fit"."""
         text = self.scene.text.lower()
+        covers = re.search(r"\b(?:covers?|makes? up|takes? up)\b", text) is not None
+        if covers and known.fact.field in ("area_share", "named_size"):
+            return True
         return known.unit != "" and any(
             len(word) > 2 and re.search(rf"\b{word}", text) for word in known.words - {"kind"}
         )

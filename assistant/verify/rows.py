@@ -69,8 +69,10 @@ class Rows:
         end = clause_at(text, of.end())[1]
         after = [n.start for n in self.scene.numbers if n.start >= of.end() and not self._is_bound(n)]
         end = min([end, *after])
+        if more := re.compile(r"\sand (?:one|another|the other)\b").search(text, of.end(), end):
+            end = more.start()
         tests = list(self._tests(of.end() if of.re is _OF and of["whole"] else number.end, end))
-        if not tests or NOT.search(text[:end]):
+        if not tests or NOT.search(text[: number.end]):
             return None
         count = sum(all(test(row) for test in tests) for row in self.all)
         if count == int(number.value):

@@ -237,7 +237,8 @@ def _telling_words(parts: Mapping[str, str]) -> dict[str, str]:
     names = [name for name, kind in parts.items() if kind in ("channel", "feature", "column", "sensor")]
     found: dict[str, list[str]] = {}
     for name in names:
-        words = [w for w in re.split(r"[\s_]", name.lower()) if re.fullmatch(r"[a-z]{4,}|[a-z]{3,}\d+", w)]
+        words = [w for w in re.split(r"[\s_]", name.lower()) if re.fullmatch(r"[a-z]{3,}\d*", w)]
+        words = [w for w in words if w not in ("max", "min", "avg", "std", "sum", "num", "per", "and", "not", "one")]
         words += [_SHORT[word] for word in re.split(r"[\s_]", name.lower()) if word in _SHORT]
         for word in words if len(re.findall(r"[^\W_]+", name)) > 1 else ():
             found.setdefault(word, []).append(name)

@@ -51,6 +51,11 @@ def _same(binder: Binder) -> Iterator[str]:
         if what in ("another", "one", "common") and field not in ("group",):
             continue
         names = _findings(binder)
+        start, _ = clause_at(scene.text, match.start())
+        here = [
+            m.names for m in scene.bases if start <= m.start < match.start() and any(is_finding(n) for n in m.names)
+        ]
+        names = here if len(here) > 1 else names
         if match["what"].lower() == "one" and not re.search(r"\b(?:in|into|form|to) $", scene.text[: match.start()]):
             continue
         values = [_values(binder, one, _FIELDS.get(field, (field,))) for one in names]

@@ -44,6 +44,11 @@ _AS_MANY = re.compile(r"\s(?:as many|the number of)\b", re.I)
 _MORE_THAN = re.compile(
     r"\b(?P<word>more|fewer) (?P<what>[\w ]{3,25}?) than (?P<other>[\w ]{3,25}?)\b(?=\W*$|[,;.(\[])", re.I
 )
+_GROUP = re.compile(
+    r"\b(?P<which>largest|biggest|smallest) (?:group|of (?:which|these|them))\b[^.;,]{0,25}?"
+    r"\b(?:has|holds|contains|comprises|counts|with|of)\s(?:just |only |about )?$",
+    re.I,
+)
 _EVERY = re.compile(r"\b(?P<word>both|all|each)\b(?: (?:of )?(?:the )?\w+)?(?: \w+)? ?(?:findings?|events?"
     r"|alarms?|of them)\b",
                     re.I)  # fmt: skip
@@ -95,6 +100,8 @@ class Tallies:
                 return told
         if number.unit or number.kind == "ordinal":
             return None
+        if (told := self._of_group(number)) is not None:
+            return told
         category = self._changed(number)
         spot = None if category or not self.spots else self._meant(number)
         category = spot.category if spot else category
@@ -112,6 +119,16 @@ class Tallies:
         if meets(number, truth):
             return ""
         return f"'{number.text}' is not how many are {category.name}: {told}"
+
+    def _of_group(self, number: Number) -> str | None:
+        """ "the largest group has fourteen", "the largest of which holds six": the size of that group."""
+        match = _GROUP.search(self.scene.text[: number.start])
+        groups = [k for k in self.pool.numbers if k.fact.field == "findings" and k.part.startswith("group ")]
+        if match is None or len(groups) < 2 or number.kind not in ("word", "plain"):
+            return None
+        pick = min if match["which"].lower() == "smallest" else max
+        chosen = pick(groups, key=lambda k: k.number or 0.0)
+        return "" if meets(number, chosen.number or 0.0) else f"'{number.text}' is not its size: {chosen}"
 
     def _joined(self, spot: Spot) -> float:
         """ "the other two are a spike and a stuck channel": both together."""
