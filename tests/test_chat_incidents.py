@@ -152,6 +152,7 @@ def test_an_incident_over_pictures_and_events_tells_the_places_of_both(page, ses
     head = page.cases_shown(session)[2]
     assert "in images, " in head
     assert "in series" in head
+    assert "region 1 (" not in head  # what pictures share are positions
 
 
 def test_one_finding_is_one(page):

@@ -176,8 +176,10 @@ class Cases:
         facts += [("from", when(first)), ("to", when(last))] if first != last else [("when", when(first))]
         counted = store.modalities(incident=incident)
         facts += [("of these", incidents.told_of(counted))] if len(counted) > 1 else []
-        places = dict.fromkeys(incidents.kind_of_place(modality) for modality in counted)
-        shared = [one for place in places for one in store.involved(place, limit=3, incident=incident)][:4]
+        shared = [
+            one for modality in counted
+            for one in store.involved(incidents.kind_of_place(modality), None, 3, incident=incident, modality=modality)
+        ][:4]  # fmt: skip
         common = ", ".join(f"{name} ({count})" for name, count in shared if count > 1)
         facts += [("mainly", common)] if common else []
         cards = [self._member(finding) for finding in members]

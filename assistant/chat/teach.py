@@ -76,7 +76,10 @@ class Teaching:
 
 def teach_tab() -> dict[str, Any]:
     """The tab's parts."""
-    return {"by": gr.State("week"), "teach": own(resource("teach.js"), "teach")}
+    waiting = (
+        '<p class="nothing" role="status">Looking at what labels would change …</p>'  # a model is loaded first
+    )
+    return {"by": gr.State("week"), "teach": own(resource("teach.js"), "teach", waiting)}
 
 
 def wire_teach(

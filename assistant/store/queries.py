@@ -75,6 +75,7 @@ FILTERS: dict[str, Any] = {
     "since": lambda time: FindingRow.time >= time,
     "until": lambda time: FindingRow.time <= time,
     "incident": lambda name: FindingRow.incident_id == id_number("I", name),
+    "modality": lambda name: FindingRow.modality == name,
     "sample": lambda name: FindingRow.sample == name,
     "ids": lambda names: FindingRow.id.in_([id_number("F", name) for name in names]),
 }

@@ -181,7 +181,7 @@ class Store(Memory, Labels, Calibrations, Rules):
 
         Filters: state, not_state, kind, label, model (a folder), part (a part that carries score), position,
         search (in sample name or note), min_p, max_p, max_index, min_score, since, until (ISO times), incident,
-        sample (exact name), ids, ignored (whether a rule in force covers it).
+        modality, sample (exact name), ids, ignored (whether a rule in force covers it).
         """
         query = self._filtered(select(func.count()).select_from(FindingRow), run, **filters)
         with self.database.read() as session:
