@@ -76,9 +76,7 @@ class Teaching:
 
 def teach_tab() -> dict[str, Any]:
     """The tab's parts."""
-    waiting = (
-        '<p class="nothing" role="status">Looking at what labels would change …</p>'  # a model is loaded first
-    )
+    waiting = '<p class="nothing" role="status">Looking at what labels would change …</p>'  # a model is loaded first
     return {"by": gr.State("week"), "teach": own(resource("teach.js"), "teach", waiting)}
 
 
