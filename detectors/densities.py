@@ -81,17 +81,20 @@ class Mixture(Learned):
         return self.peaks[:, None] - 0.5 * distance, along
 
     def score(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        parts = [self._judged(part) for part in x.split(CHUNK)]
+        scaled = self.axes * self.weights[0][:, None]  # (k, d, axis)
+        diagonal = (scaled * self.axes).sum(2)  # (k, d) of the precisions
+        turned = scaled / diagonal.sqrt()[:, :, None]
+        parts = [self._judged(part, turned) for part in x.split(CHUNK)]
         return torch.cat([total for total, _ in parts]), torch.cat([evidence for _, evidence in parts])
 
-    def _judged(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _judged(self, x: Tensor, turned: Tensor) -> tuple[Tensor, Tensor]:
+        """Score (n,), and evidence (n, d) under the likeliest component at the sharpest level: the residual of a value
+        given the others, in conditional deviations, squared."""
         logs, along = self._logs(x)
         total = (torch.logsumexp(self.peaks, 1)[:, None] - torch.logsumexp(logs, 2)).clamp_min(0).mean(0)
-        # evidence at the sharpest level: the residual of a value given the others, in conditional deviations
-        scaled = self.axes * self.weights[0][:, None]  # (k, d, axis)
-        diagonal = (scaled * self.axes).sum(2)  # (k, d) of the precision
-        pull = torch.bmm(along.transpose(0, 1), (scaled / diagonal.sqrt()[:, :, None]).transpose(1, 2))
-        return total, (pull.square_() * logs[0].softmax(1).T[:, :, None]).sum(0)
+        own = logs[0].argmax(1)
+        offset = along[torch.arange(len(x), device=x.device), own]
+        return total, torch.bmm(turned[own], offset[:, :, None])[:, :, 0].square()
 
     def expected(self, x: Tensor, hole: Tensor) -> Tensor:
         """The conditional mean under the mixture, one solve for each pattern of holes."""
