@@ -44,7 +44,7 @@ def by_form(reading: Reading, intent: str) -> str:
         not (_ORDER_TO_WRITE.search(reading.plain) or reading.mentions.incidents)
         or re.search(r"\b(?:no|not an?|without an?) (?:incident|report)\b", reading.plain)
         or (asks and not _POLITE.search(reading.plain) and not _WANTS.search(reading.plain))
-        or _SUMMARY_OF_DATA.search(reading.plain)
+        or (_SUMMARY_OF_DATA.search(reading.plain) and "incident" not in reading.plain)
     ):
         return next(name for name, _ in reading.scores if not intents()[name].get("changes"))
     if intent == "alpha":
