@@ -108,7 +108,9 @@ def composed(reading: Reading, memory: Memory, last: str, focus: str | None) -> 
         return "narrow"
     if _ranks(reading, memory, topic):
         return "rank"
-    return "facts" if _of_one(reading, memory, topic) else ""
+    if not _of_one(reading, memory, topic):
+        return ""
+    return "kind" if "kind" in asked_of_one(reading).aspects else "facts"
 
 
 _TERMS = {
