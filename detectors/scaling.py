@@ -150,14 +150,18 @@ def row_evidence(maps: Tensor, scale: Tensor) -> Tensor:
     return share_of(row_z(maps, scale), maps.clamp_min(0) + 1e-12)
 
 
-def harmonic_rows(maps: Sequence[Tensor], scales: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+def harmonic_rows(
+    maps: Sequence[Tensor], scales: Sequence[Tensor], weights: Sequence[float], bounds: Sequence[float]
+) -> Tensor:
     """Several members' maps of rows (n, channel each) as one: -log of the weighted harmonic mean of their p-values.
 
     The harmonic mean (Wilson, PNAS 2019) is small where one member alone is sure and where several are fairly sure; a
-    mean of scores dilutes the first, a maximum forgets the second. A member's p is the Gaussian upper tail of `row_z`.
+    mean of scores dilutes the first, a maximum forgets the second. A member's p is the Gaussian upper tail of `row_z`,
+    whose -log is believed up to the member's bound.
     Members share the score out in proportion to their 1/p, each along its own map.
     """
-    surprise = torch.stack([-torch.special.log_ndtr(-row_z(m, s)) for m, s in zip(maps, scales, strict=True)])
+    told = [-torch.special.log_ndtr(-row_z(m, s)) for m, s in zip(maps, scales, strict=True)]
+    surprise = torch.stack([one.clamp_max(bound) for one, bound in zip(told, bounds, strict=True)])
     share = surprise.new_tensor(weights) / sum(weights)
     logs = surprise + share.log()[:, None]  # (member, n) of w / p
     score, voice = torch.logsumexp(logs, 0), logs.softmax(0)

@@ -11,8 +11,11 @@ NORMAL = [torch.rand(400, 3, generator=GENERATOR).square() * size for size in (1
 SCALES = [row_scale(maps) for maps in NORMAL]
 
 
-def combined(*maps: torch.Tensor, weights=(1.0, 1.0, 1.0)) -> torch.Tensor:
-    return harmonic_rows(maps, SCALES, weights)
+ANY = (float("inf"),) * 3
+
+
+def combined(*maps: torch.Tensor, weights=(1.0, 1.0, 1.0), bounds=ANY) -> torch.Tensor:
+    return harmonic_rows(maps, SCALES, weights, bounds)
 
 
 def test_one_sure_member_is_not_averaged_away_and_names_the_place():
@@ -38,6 +41,15 @@ def test_a_members_weight_is_the_weight_of_its_voice():
     alone = combined(*maps, weights=(1.0, 1e-9, 1e-9)).sum(1)
     z = (torch.asinh((maps[0].sum(1) - SCALES[0][0]) / SCALES[0][1]) - SCALES[0][2]) / SCALES[0][3]
     assert torch.allclose(alone, -torch.special.log_ndtr(-z), atol=1e-3)
+
+
+def test_what_a_bounded_member_claims_counts_up_to_its_bound():
+    usual = [maps[:1].clone() for maps in NORMAL]
+    odd, odder = ([*usual[:2], torch.full((1, 3), size)] for size in (1e3, 1e6))
+    bounds = (float("inf"), float("inf"), 12.0)
+    assert combined(*odd, bounds=bounds).sum() > combined(*usual).sum() + 3
+    assert torch.equal(combined(*odd, bounds=bounds), combined(*odder, bounds=bounds))
+    assert combined(*odder).sum() > combined(*odder, bounds=bounds).sum()
 
 
 class Distance(Method):

@@ -12,10 +12,11 @@ from torch import Tensor
 from detectors.densities import Columns, Kernel, Mixture, RankView
 from detectors.errors import AnomalyError
 from detectors.method import Method, Space
+from detectors.relations import Relations
 from detectors.scaling import share_of
 from detectors.training import Run
 
-FORMS = {"mixture": Mixture, "kernel": Kernel, "columns": Columns}
+FORMS = {"mixture": Mixture, "kernel": Kernel, "columns": Columns, "relations": Relations}
 VIEWS = ("plain", "rank")
 MAX_FIT = 10_000  # rows that a mixture is fitted on; its memory of them is only its components
 
@@ -27,6 +28,7 @@ class SmoothedDensity(Method):
     "kernel": normals as themselves (the posterior of empirical data, Karras et al. 2022, eq. 57; its limit without
     noise is DTE-NP's nearest neighbour), noise as a share of the usual distance to the fifth neighbour.
     "columns": each column on its own (independent columns; finds what no relation hides, the family of HBOS and ECOD).
+    "relations": exact linear relations alone (the limit of one Gaussian without noise; rows that keep them score 0).
     view "rank" takes normal scores of ranks in place of values: blind to skew and heavy tails.
     Score: the negative log-density above that of the likeliest place (>= 0); with `worst`, of the oddest column alone:
     one lone outlier among many columns is lost in a sum. Map: "columns": by column; else the score shared out by the
@@ -57,9 +59,11 @@ class SmoothedDensity(Method):
         form, noise = self.settings["form"], self.settings["noise"]
         if form == "mixture":
             levels = (0.1, 1.0) if noise is None else np.atleast_1d(noise).tolist()
-            self.model: Mixture | Kernel | Columns = Mixture(levels)
+            self.model: Mixture | Kernel | Columns | Relations = Mixture(levels)
+        elif form == "kernel":
+            self.model = Kernel(0.5 if noise is None else noise)
         else:
-            self.model = Kernel(0.5 if noise is None else noise) if form == "kernel" else Columns()
+            self.model = Columns() if form == "columns" else Relations()
 
     def fit(self, x: Tensor, run: Run) -> None:
         self.build()

@@ -32,6 +32,7 @@ class Member:
     thins_out: bool = False  # weight over channels squared: near neighbours say little in many dimensions
     aligned: bool | None = None  # only where a position means the same place in every item (False: only where not)
     anywhere: float | None = None  # its weight where it does not; None: the same
+    bound: float = float("inf")  # rows: the most -log p that is believed of it
 
     def weight_in(self, space: Space) -> float:
         """Its weight for items of this space."""
@@ -63,6 +64,8 @@ RECIPES: dict[str, tuple[Member, ...]] = {
         Member("kernel", "smoothed_density", 1.0, {"form": "kernel"}),
         Member("kernel_ranks", "smoothed_density", 1.0, {"form": "kernel", "view": "rank"}),
         Member("columns", "smoothed_density", 1.0, {"form": "columns", "worst": True}),
+        # a relation that no normal breaks is broken beyond all measure by the first that does: one voice, not the score
+        Member("relations", "smoothed_density", 1.0, {"form": "relations"}, bound=15.0),
     ),
     "multimodal": (
         Member("mixture", "smoothed_density"),
@@ -211,7 +214,8 @@ class Default(Method):
             scales = [self.get_buffer(f"scale_{m.name}") for m in self.recipe]
             if self.space.modality == "table":
                 weights = [weight * t for weight, t in zip(weights, self.get_buffer("trust").tolist(), strict=True)]
-            return harmonic_rows([members[m.name].maps(x) for m in self.recipe], scales, weights)
+            bounds = [m.bound for m in self.recipe]
+            return harmonic_rows([members[m.name].maps(x) for m in self.recipe], scales, weights, bounds)
         scaled = [
             weight * self._standardised(m.name, members[m.name].maps(x))
             for m, weight in zip(self.recipe, weights, strict=True)
