@@ -69,7 +69,7 @@ def ask(shop):
 
     def asked(question, focus=None):
         answer = assistant.ask(question, focus=focus)
-        assert [claim.text for claim in answer.removed] == []
+        assert [(claim.text, claim.reason) for claim in answer.removed] == []
         return answer.text
 
     return asked

@@ -36,7 +36,8 @@ class Owners:
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         self.findings = [m for m in scene.bases if any(is_finding(name) for name in m.names)]
-        self.runs = [m for m in scene.bases if m not in self.findings]
+        rest = [m for m in scene.bases if m not in self.findings]
+        self.runs = [m for m in rest if not all(re.fullmatch(r"C\d+", name) for name in m.names)]  # C1: a calibration
 
     def scope(self, number: Number) -> Scope:
         """Whom and what a number is about."""

@@ -224,7 +224,8 @@ def _parts(sheet: _Sheet, pool: Pool) -> list[Mention]:
 def _normals(pool: Pool) -> dict[str, str]:
     """The samples that stand beside a finding as its nearest normals, by name: "B-20230" -> "normal 1"."""
     told = {str(k.fact.value): k.part for k in pool.texts if k.fact.field == "sample" and k.part.startswith("normal ")}
-    short = {name.split(" ")[0]: part for name, part in reversed(told.items()) if " " in name}
+    first = {name: name.split(" ")[0] for name in reversed(told) if " " in name}
+    short = {word: told[name] for name, word in first.items() if re.search(r"\d", word)}  # "normal 17" is no "normal"
     return {**told, **short}
 
 
