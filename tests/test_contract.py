@@ -94,10 +94,11 @@ def test_p_values_flags_and_detections_agree(case, modality):
     detector, data = case
     p = detector.p_value(data.test)
     assert ((p > 0) & (p <= 1)).all()
-    found = detector.detect(data.test, alpha=0.05)
-    assert all(isinstance(d, Detection) and d.flagged and d.p_value <= 0.05 for d in found)
+    alpha = 0.1 if modality == "video" else 0.05  # the frames of one short clip count as ten normals
+    found = detector.detect(data.test, alpha=alpha)
+    assert all(isinstance(d, Detection) and d.flagged and d.p_value <= alpha for d in found)
     if not KINDS[modality].in_time:
-        assert {d.index for d in found} == set(np.nonzero(p <= 0.05)[0].tolist())
+        assert {d.index for d in found} == set(np.nonzero(p <= alpha)[0].tolist())
     assert found
     for detection in found:
         json.dumps(detection.to_dict())
