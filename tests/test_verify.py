@@ -216,7 +216,7 @@ def read_claims(path: Path) -> list[tuple[str, dict[str, Evidence], bool]]:
     [
         ("claims", 0, 0), ("claims_second", 1, 0), ("claims_third", 0, 0), ("claims_fourth", 0, 0),
         ("claims_fifth", 0, 0), ("claims_sixth", 2, 0), ("claims_seventh", 5, 5),
-        ("claims_eighth", 6, 4), ("claims_ninth", 3, 2),
+        ("claims_eighth", 6, 4), ("claims_ninth", 3, 2), ("claims_blind", 34, 42),
     ],
 )  # fmt: skip
 def test_claims_written_by_hand(name, most_flagged, most_missed):

@@ -8,6 +8,7 @@ and made-up stores; not detectors.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from assistant.evals.asking import Opener, conversations
@@ -46,6 +47,9 @@ def ask(job: Job) -> list[tuple[Outcome, Drafts | None]]:
     """How every case went and, of a language model, what it wrote before the check; the narrator writes no drafts."""
     tail = "_held_out" if job.held_out else ""
     cases = load_dialogues(job.cases / f"conversations{tail}.yaml") + load_cases(job.cases / f"paraphrases{tail}.yaml")
+    if job.held_out:
+        blind = load_dialogues(job.cases / "conversations_blind.yaml")
+        cases += [replace(case, kind="written blind") for case in blind]
     cases = cases[:QUICK] if job.quick else cases
     model = None if job.llm == NARRATOR else Overheard(inner=_model(job.llm))
     found: list[tuple[Outcome, Drafts | None]] = []
