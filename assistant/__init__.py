@@ -1,3 +1,3 @@
 """Everything spoken: findings, evidence, tools, the agent and its chat. Sees evidence, never tensors."""
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
