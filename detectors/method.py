@@ -90,6 +90,11 @@ class Method(Learned):
         """Network calls a sample at detection (0: closed form)."""
         return 1
 
+    @property
+    def silent(self) -> bool:
+        """Whether the fit found nothing that this method could hold against an item; an ensemble goes on without it."""
+        return False
+
     def fit(self, x: Tensor, run: Run) -> None:
         """Learn from normal items x (n, channel, *position)."""
         raise NotImplementedError(f"{type(self).__name__}.fit")

@@ -26,6 +26,11 @@ class Relations(Learned):
     mean: Tensor  # (d,)
     axes: Tensor  # (d, r) directions of the r relations, over their deviations
 
+    @property
+    def count(self) -> int:
+        """How many relations were found; -1 before the fit."""
+        return self.axes.shape[1] if "axes" in self._buffers else -1
+
     def fit(self, x: Tensor, components: int, seed: int) -> None:
         rows = x.double()
         moving = (rows.std(0) > CONSTANT).nonzero().ravel()  # a constant is in no relation

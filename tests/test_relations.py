@@ -2,6 +2,7 @@
 
 import torch
 
+from detectors import make_detector
 from detectors.relations import Relations
 
 
@@ -37,3 +38,10 @@ def test_columns_without_a_relation_say_nothing():
     relations = Relations()
     relations.fit(torch.randn(300, 5, generator=torch.Generator().manual_seed(2)), components=1, seed=0)
     assert relations.score(torch.randn(4, 5))[0].abs().max() == 0
+
+
+def test_a_table_without_relations_is_judged_by_the_other_members():
+    bills, free = _bills(200, 0).numpy(), torch.randn(200, 4, generator=torch.Generator().manual_seed(3)).numpy()
+    small = {"width": 16, "train_steps": 20, "device": "cpu"}
+    assert "relations" in make_detector("table", "default", **small).fit(bills).members
+    assert "relations" not in make_detector("table", "default", **small).fit(free).members

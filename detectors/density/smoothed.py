@@ -52,6 +52,11 @@ class SmoothedDensity(Method):
     def calls(self) -> int:
         return 0
 
+    @property
+    def silent(self) -> bool:
+        model = self._modules.get("model")
+        return isinstance(model, Relations) and model.count == 0
+
     def build(self) -> None:
         if "model" in self._modules:
             return

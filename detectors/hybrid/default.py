@@ -139,7 +139,13 @@ class Default(Method):
 
     @property
     def members(self) -> Mapping[str, Method]:
-        return {name: part for name, part in self.parts.items() if isinstance(part, Method)}
+        """Those that have something to say of data like the normals, by name."""
+        return {name: part for name, part in self.parts.items() if isinstance(part, Method) and not part.silent}
+
+    @property
+    def _heard(self) -> tuple[Member, ...]:
+        """The recipe without members that are silent."""
+        return tuple(m for m in self.recipe if m.name in self.members)
 
     @property
     def calls(self) -> int:
@@ -209,16 +215,17 @@ class Default(Method):
         if self.pictures:
             return self.judged(self.evidence(x))
         members = self.members
-        weights = [m.weight_in(self.space) for m in self.recipe]
+        heard = self._heard
+        weights = [m.weight_in(self.space) for m in heard]
         if x.ndim == 2:
-            scales = [self.get_buffer(f"scale_{m.name}") for m in self.recipe]
+            scales = [self.get_buffer(f"scale_{m.name}") for m in heard]
             if self.space.modality == "table":
                 weights = [weight * t for weight, t in zip(weights, self.get_buffer("trust").tolist(), strict=True)]
-            bounds = [m.bound for m in self.recipe]
-            return harmonic_rows([members[m.name].maps(x) for m in self.recipe], scales, weights, bounds)
+            bounds = [m.bound for m in heard]
+            return harmonic_rows([members[m.name].maps(x) for m in heard], scales, weights, bounds)
         scaled = [
             weight * self._standardised(m.name, members[m.name].maps(x))
-            for m, weight in zip(self.recipe, weights, strict=True)
+            for m, weight in zip(heard, weights, strict=True)
         ]
         return torch.stack(scaled).sum(0) / sum(weights)
 

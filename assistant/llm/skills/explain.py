@@ -69,7 +69,9 @@ def _say_second(desk: Desk, evidence: Evidence, view: View) -> None:
         "expected": second["expected"],
     }
     key = {"series": "also_part_seen", "video": f"also_{second.name}"}.get(view.modality, "also_cell_seen")
-    if not desk.say(key, evidence, **slots):
+    seen, due = second["observed"], second["expected"]
+    as_expected = seen is not None and due is not None and seen.value == due.value  # odd only beside its neighbours
+    if as_expected or not desk.say(key, evidence, **slots):
         desk.say("also_part", evidence, **slots)
 
 

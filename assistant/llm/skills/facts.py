@@ -114,11 +114,12 @@ def say_reading(desk: Desk, evidence: Evidence, view: View, piece: Piece) -> Non
             if view.modality == "video"
             else "value"
         )
+    alike = observed is not None and expected is not None and observed.value == expected.value
+    if alike or (one is not None and one == two):
+        desk.say("reading_same", evidence, **slots)
+        return
     if one is None or two is None:
         desk.say("reading_other", evidence, **slots)
-        return
-    if one == two:
-        desk.say("reading_same", evidence, **slots)
         return
     way = "above" if one > two else "below"
     desk.say(f"reading_{kind}_{way}", evidence, difference=_difference(observed, expected), **slots)
